@@ -1,0 +1,20 @@
+/**
+ * What a Drizzle schema file needs to say who may do what: roles, the caller's identity as SQL, and policies.
+ * Imports drizzle-orm and nothing else.
+ */
+export { auth, authUid } from './policy/auth.ts';
+export { crudPolicy, type CrudPolicyOptions } from './policy/crud-policy.ts';
+export {
+  allPolicy,
+  deletePolicy,
+  insertPolicy,
+  selectPolicy,
+  updatePolicy,
+  type AllPolicyOptions,
+  type DeletePolicyOptions,
+  type InsertPolicyOptions,
+  type PolicyRole,
+  type SelectPolicyOptions,
+  type UpdatePolicyOptions,
+} from './policy/policies.ts';
+export { anonymousRole, authenticatedRole, identityRole } from './policy/roles.ts';

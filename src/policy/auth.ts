@@ -1,0 +1,63 @@
+import { sql, type SQL } from 'drizzle-orm';
+import type { AnyPgColumn } from 'drizzle-orm/pg-core';
+
+import { callOfAuth } from './expression.ts';
+
+/**
+ * The identity of the caller, as SQL. Each is a call of a function that the first migration puts into the
+ * schema `auth`; it reads the claims that were sealed for the transaction and raises 28000 when an identity role
+ * asks without a valid seal.
+ *
+ * Usable as a column default and in policies. The policy helpers of this package turn each call into
+ * `(select …)`, which Postgres evaluates once a statement and not once a row.
+ *
+ * @example
+ * userId: text().notNull().default(auth.userId())
+ */
+export const auth = {
+  /** The claim `sub`. Emits `auth.user_id()`; `text`, NULL without one. */
+  userId(): SQL<string> {
+    return callOfAuth('auth.user_id()');
+  },
+
+  /** The claim `sub` as `uuid`. Emits `auth.uid()`; NULL when it is not one. */
+  uid(): SQL<string> {
+    return callOfAuth('auth.uid()');
+  },
+
+  /** All claims. Emits `auth.session()`; `jsonb`. */
+  session(): SQL<Readonly<Record<string, unknown>>> {
+    return callOfAuth('auth.session()');
+  },
+
+  /**
+   * One claim at the top level of the token. Emits `auth.claim('name')`; `text` as by `->>`, NULL without one.
+   *
+   * @param name the claim's name, such as `org_id` or `https://app.example/roles`
+   * @throws TypeError when the name is empty
+   */
+  claim(name: string): SQL<string> {
+    if (typeof name !== 'string' || name === '') throw new TypeError('auth.claim: the name is empty');
+    return callOfAuth(`auth.claim(${quoteLiteral(name)})`);
+  },
+} as const;
+
+/**
+ * The row belongs to the caller. Emits `(select auth.user_id()) = "table"."column"`.
+ *
+ * Takes the place of `authUid` of drizzle-orm/neon, whose sub-select contains the column, so that Postgres
+ * evaluates it for every row and never uses an index.
+ *
+ * @param userIdColumn the column that holds the owner's `sub`; give it an index
+ * @example
+ * selectPolicy('view own todos', { to: authenticatedRole, using: authUid(todos.userId) })
+ */
+export function authUid(userIdColumn: AnyPgColumn): SQL<boolean> {
+  return sql`(select auth.user_id()) = ${userIdColumn}`;
+}
+
+// A literal and not a parameter: drizzle-kit can write parameters neither into a default nor into a policy.
+function quoteLiteral(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
+  return text.includes('\\') ? ` E${quoted}` : quoted;
+}

@@ -1,0 +1,31 @@
+import type { AnyPgColumn, PgPolicy, PgRole } from 'drizzle-orm/pg-core';
+
+// What drizzle's own objects have no field for hangs on registered symbols: drizzle-orm can be loaded twice
+// in one process (drizzle-kit does), and a WeakMap in one copy would not be seen by the other.
+const policyKey = Symbol.for('drizzle-authorize:policy');
+const identityRoleKey = Symbol.for('drizzle-authorize:identity-role');
+
+export interface PolicyMetadata {
+  /** Columns that an insert or update policy is limited to; absent means the whole table. */
+  readonly columns?: readonly AnyPgColumn[];
+}
+
+/** Marks a policy as written by a helper of this package. */
+export function setPolicyMetadata(policy: PgPolicy, metadata: PolicyMetadata): void {
+  Object.defineProperty(policy, policyKey, { value: metadata });
+}
+
+/** What a helper of this package noted on the policy; empty for a plain `pgPolicy`. */
+export function policyMetadata(policy: PgPolicy): PolicyMetadata {
+  const metadata: unknown = Reflect.get(policy, policyKey);
+  return typeof metadata === 'object' && metadata !== null ? metadata : {};
+}
+
+export function markIdentityRole(role: PgRole): void {
+  Object.defineProperty(role, identityRoleKey, { value: true });
+}
+
+/** True for the roles that people's SQL runs as. */
+export function isIdentityRole(role: PgRole): boolean {
+  return Reflect.get(role, identityRoleKey) === true;
+}
