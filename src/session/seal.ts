@@ -1,0 +1,51 @@
+import { AuthorizeError } from '../errors.ts';
+import { bytesOf, toHex } from './bytes.ts';
+import type { Identity } from './identity.ts';
+import type { SealKey } from './seal-key.ts';
+
+/** The setting that carries a seal through one transaction. */
+export const sealSetting = 'authorize.seal';
+
+/** What the MAC says it is for, so that it can stand for nothing else; part of the format's version. */
+export const sealContext = 'drizzle-authorize seal 1 ';
+
+/** A seal opens one transaction that starts within this time. Postgres refuses a longer one. */
+export const sealLifetimeSeconds = 60;
+
+export interface SealOptions {
+  /** The database that the seal is for. */
+  readonly database: string;
+  /**
+   * The process id of the backend that the seal is for, or 0 for any.
+   * Use 0 behind a transaction pooler only, which hands out process ids of its own.
+   */
+  readonly backendPid: number;
+  /** The time by the database's clock, in seconds since 1970. */
+  readonly nowSeconds: number;
+}
+
+/**
+ * Seals an identity: text that Postgres can check and that nobody else can make. It holds the role, the claims, when
+ * it was made and until when it opens a transaction, and is bound to database, key and backend.
+ *
+ * @returns `<mac>.<version>.<key>.<issued>.<expires>.<pid>.<role in hex> <claims>`
+ * @throws AuthorizeError `ERR_IDENTITY_INVALID` when role or `sub` is not a string that Postgres can hold
+ * @throws AuthorizeError `ERR_TOKEN_EXPIRED` when the identity has expired
+ * @see RFC 2104 (HMAC)
+ */
+export async function seal(identity: Identity, key: SealKey, options: SealOptions): Promise<string> {
+  const { role, claims, expiresAt = Infinity } = identity;
+  if (typeof role !== 'string' || role === '') {
+    throw new AuthorizeError('ERR_IDENTITY_INVALID', 'the identity names no role');
+  }
+  if (claims.sub !== undefined && (typeof claims.sub !== 'string' || claims.sub === '')) {
+    throw new AuthorizeError('ERR_IDENTITY_INVALID', 'the claim sub is not a string with at least one character');
+  }
+  const issued = Math.floor(options.nowSeconds);
+  const expires = Math.min(issued + sealLifetimeSeconds, Math.floor(expiresAt));
+  if (expires <= issued) throw new AuthorizeError('ERR_TOKEN_EXPIRED', 'the identity has expired');
+
+  const header = [1, key.id, issued, expires, options.backendPid, toHex(bytesOf(role))].join('.');
+  const signed = `${header} ${JSON.stringify(claims)}`;
+  return `${toHex(await key.sign(bytesOf(`${sealContext}${options.database} ${signed}`)))}.${signed}`;
+}
