@@ -1,0 +1,86 @@
+import type pg from 'pg';
+
+import { AuthorizeError } from '../errors.ts';
+import { assertServerSupported } from './server-version.ts';
+
+/** What a connection is logged in as, and what is needed to make seals for it. */
+export interface Login {
+  readonly role: string;
+  readonly database: string;
+  readonly backendPid: number;
+  /** Row level security does not bind it: a superuser, BYPASSRLS, or the owner of tables. */
+  readonly privileged: boolean;
+  /** Seconds by which the database's clock is ahead of ours. */
+  readonly clockOffsetSeconds: number;
+}
+
+interface LoginRow {
+  readonly role: string;
+  readonly database: string;
+  readonly pid: number;
+  readonly version: number;
+  readonly privileged: boolean;
+  readonly now: string;
+  readonly installed: boolean;
+}
+
+// An owner passes row level security by having the owner's privileges, so membership that inherits counts as well.
+const inspection = `
+  SELECT session_user AS role, current_database() AS database, pg_backend_pid() AS pid,
+    current_setting('server_version_num')::int AS version,
+    extract(epoch FROM clock_timestamp())::text AS now,
+    to_regprocedure('auth.check(text)') IS NOT NULL AS installed,
+    login.rolsuper OR login.rolbypassrls OR EXISTS (
+      SELECT FROM pg_catalog.pg_class AS owned
+      WHERE owned.relkind IN ('r', 'p') AND owned.relnamespace <> 'pg_catalog'::regnamespace
+        AND owned.oid >= 16384 AND pg_has_role(login.oid, owned.relowner, 'USAGE')
+    ) AS privileged
+  FROM pg_catalog.pg_roles AS login WHERE login.rolname = session_user`;
+
+/**
+ * Looks at a new connection, once: one round trip.
+ *
+ * @throws AuthorizeError `ERR_MIGRATIONS_MISSING` when the auth schema is not there
+ * @throws AuthorizeError `ERR_SERVER_UNSUPPORTED`
+ */
+export async function inspectLogin(client: pg.PoolClient): Promise<Login> {
+  const sentAt = Date.now();
+  const { rows } = await client.query<LoginRow>({ text: inspection, values: [] });
+  const middle = (sentAt + Date.now()) / 2000;
+  const [row] = rows;
+  if (row === undefined) throw new Error('the login has no row in pg_roles');
+  assertServerSupported(row.version);
+  if (!row.installed) {
+    throw new AuthorizeError('ERR_MIGRATIONS_MISSING', `the database '${row.database}' has no auth schema`, {
+      hint: 'run npx drizzle-kit generate and npx drizzle-kit migrate with the config wrapped in withAuthorize()',
+    });
+  }
+  return {
+    role: row.role,
+    database: row.database,
+    backendPid: row.pid,
+    privileged: row.privileged,
+    clockOffsetSeconds: Number(row.now) - middle,
+  };
+}
+
+/**
+ * Refuses a login that row level security does not bind, or that is not the identity role itself: on such a connection
+ * one statement of the person could leave the role.
+ *
+ * @throws AuthorizeError `ERR_LOGIN_PRIVILEGED`, `ERR_LOGIN_ROLE`
+ */
+export function assertLoginIsRole(login: Login, role: string): void {
+  if (login.privileged) {
+    throw new AuthorizeError(
+      'ERR_LOGIN_PRIVILEGED',
+      `the pool logs in as '${login.role}', which row level security does not bind`,
+      { hint: `connect as '${role}' with the URL that drizzle-authorize setup wrote, or set allowPrivilegedLogin` },
+    );
+  }
+  if (login.role !== role) {
+    throw new AuthorizeError('ERR_LOGIN_ROLE', `the pool logs in as '${login.role}' and not as '${role}'`, {
+      hint: `connect as '${role}' with the URL that drizzle-authorize setup wrote, or set allowPrivilegedLogin`,
+    });
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * What takes a connection back to where its login left it, for the simple protocol, outside a transaction.
+ *
+ * DISCARD ALL would do most of it, but also throws cached plans and prepared statements away, cannot run together
+ * with anything else, and leaves the state of `random()`, with which one user could foretell the next one's numbers.
+ * Settings given in the startup packet are what RESET ALL goes back to.
+ *
+ * @see https://www.postgresql.org/docs/current/sql-discard.html
+ */
+export const resetSession = [
+  'CLOSE ALL',
+  'SET SESSION AUTHORIZATION DEFAULT',
+  'RESET ALL',
+  'UNLISTEN *',
+  'SELECT pg_catalog.pg_advisory_unlock_all()',
+  'DISCARD TEMP',
+  'DISCARD SEQUENCES',
+  `SELECT pg_catalog.setseed(('x' || pg_catalog.substr(pg_catalog.gen_random_uuid()::text, 1, 8))::bit(32)::int / 2147483648.0)`,
+].join('; ');
+
+/** As {@link resetSession}, and prepared statements too: for connections on which PREPARE was possible. */
+export const resetSessionAndStatements = `${resetSession}; DEALLOCATE ALL`;
