@@ -1,0 +1,223 @@
+import type pg from 'pg';
+
+import type { FlushStep } from '../database/one-flush.ts';
+import { SealedPool, type SealedConnection } from '../database/sealed-pool.ts';
+import { AuthorizeError } from '../errors.ts';
+import { createVerifier, type Provider, type Verifier } from '../jwt/index.ts';
+import { createSealKey, parseAuthorizeKey, type SealKey } from '../session/seal-key.ts';
+import type { IdentitySource } from './bearer.ts';
+import { withHandles, type WithAuth } from './handle.ts';
+import { cloneWithClient, type DrizzleDatabase } from './session-clone.ts';
+import { assertDataStatement, firstKeyword } from './statement-kind.ts';
+
+export type { TokenInput } from './bearer.ts';
+export type { WithAuth } from './handle.ts';
+export type { Identity } from '../session/identity.ts';
+
+export interface WithAuthOptions {
+  /** Whose tokens are accepted. Needed by `$withAuth` unless `verifier` is given. */
+  readonly providers?: readonly Provider[];
+  /** A verifier made elsewhere, to share its cache; in place of `providers`. */
+  readonly verifier?: Verifier;
+  /** The sealing key, or several separated by commas, newest first. Default: the environment's `AUTHORIZE_KEY`. */
+  readonly key?: string;
+  /** The role of whoever shows a token, and of this database's login. Default: `authenticated`. */
+  readonly role?: string;
+  /** A Drizzle database whose pool logs in as `anonymous`; without it there is no `$withAnonymous()`. */
+  readonly anonymous?: object;
+  /**
+   * Accept a pool that logs in as another role than the identity role, even one that row level security does not bind.
+   * Any SQL that gets into a query can then leave the role. Default: false.
+   */
+  readonly allowPrivilegedLogin?: boolean;
+  /** `data`: statements that read and write rows. `any`: whatever the role may do. Default: `data`. */
+  readonly statements?: 'data' | 'any';
+}
+
+/**
+ * Gives a node-postgres Drizzle database `$withAuth(token)`, `$withAnonymous()` and `$withIdentity(identity)`. The type
+ * stays that of the database.
+ *
+ * The pool must log in as the identity role itself, with the URL that `drizzle-authorize setup` wrote. A query costs one
+ * round trip: prologue and query share one flush and one implicit transaction, and the query does not run when the
+ * prologue fails. The first query on a new connection costs one more, which looks at the login. After each use the
+ * connection is reset before the pool has it back.
+ *
+ * Emits, ahead of each query: `select auth.check(set_config('authorize.seal', $1, true))`.
+ *
+ * @throws TypeError when the database is not one of drizzle-orm/node-postgres over a pool, or an option is wrong
+ * @throws AuthorizeError `ERR_KEY_MISSING`, `ERR_KEY_INVALID`; from a query `ERR_LOGIN_PRIVILEGED`, `ERR_LOGIN_ROLE`,
+ *   `ERR_MIGRATIONS_MISSING`, `ERR_STATEMENT_REFUSED` and the errors of the verifier. Errors of PostgreSQL pass as
+ *   Drizzle gives them.
+ * @example
+ * const db = withAuth(drizzle({ client: new Pool({ connectionString: process.env.DATABASE_AUTHENTICATED_URL }) }), {
+ *   providers: [jwks({ url: 'https://id.example/.well-known/jwks.json', issuer: 'https://id.example' })],
+ * });
+ * await db.$withAuth(token).select().from(todos);
+ */
+export function withAuth<Database extends object>(database: Database, options: WithAuthOptions): WithAuth<Database> {
+  const { role = 'authenticated', anonymous, statements = 'data', providers, verifier } = options;
+  if (statements !== 'data' && statements !== 'any') {
+    throw new TypeError(`withAuth: statements must be 'data' or 'any'`);
+  }
+  const [newest] = parseAuthorizeKey(options.key ?? globalThis.process?.env.AUTHORIZE_KEY);
+  let sealKey: Promise<SealKey> | undefined;
+  const shared = {
+    key: () => (sealKey ??= createSealKey(newest)),
+    allowPrivilegedLogin: options.allowPrivilegedLogin === true,
+    anyStatement: statements === 'any',
+  };
+
+  const handleOf = new Map<string, (identity: IdentitySource) => Database>();
+  const serve = (servedRole: string, served: object, option: string): void => {
+    const pool = poolOf(served, option);
+    const sealed = new SealedPool({ ...shared, pool, role: servedRole });
+    // The same structure, with another client: the type of the main database describes it.
+    const base = served as Database & DrizzleDatabase;
+    handleOf.set(servedRole, (identity) => cloneWithClient(base, personalPool(pool, sealed, identity, statements)));
+  };
+  serve(role, database, 'withAuth');
+  if (anonymous !== undefined) serve('anonymous', anonymous, 'withAuth: anonymous');
+
+  return withHandles(database, {
+    role,
+    verifier: verifier ?? (providers && createVerifier({ providers })),
+    handleOf,
+  });
+}
+
+const entityKind = Symbol.for('drizzle:entityKind');
+
+function poolOf(database: object, option: string): pg.Pool {
+  if ('nestedIndex' in database || ('rollback' in database && 'setTransaction' in database)) {
+    throw new TypeError(`${option}: wrap the database, not a transaction; a handle has transactions of its own`);
+  }
+  if ('$primary' in database) {
+    throw new TypeError(`${option}: wrap primary and replicas one by one: withReplicas(withAuth(primary), [withAuth(replica)])`);
+  }
+  if (!isDrizzleDatabase(database) || kindOf(database.session) !== 'NodePgSession') {
+    throw new TypeError(`${option}: pass a database made by drizzle() of drizzle-orm/node-postgres`);
+  }
+  const { client } = database.session;
+  if (!isPool(client)) {
+    throw new TypeError(
+      `${option}: the database has a single client, on which the queries of two people would mix; give drizzle() a Pool`,
+    );
+  }
+  return client;
+}
+
+function isDrizzleDatabase(database: object): database is DrizzleDatabase {
+  return 'session' in database && typeof database.session === 'object' && database.session !== null;
+}
+
+function kindOf(value: object): unknown {
+  return Reflect.get(value.constructor, entityKind);
+}
+
+// By what it does: pg can be installed twice, and pools can be wrapped.
+function isPool(client: unknown): client is pg.Pool {
+  return typeof client === 'object' && client !== null && 'connect' in client && 'totalCount' in client;
+}
+
+type QueryConfig = pg.QueryConfig & { readonly rowMode?: 'array'; readonly types?: pg.CustomTypesConfig };
+type Statements = 'data' | 'any';
+
+/** The pool as Drizzle sees it: every query and every connection of it belongs to one person. */
+function personalPool(pool: pg.Pool, sealed: SealedPool, identity: IdentitySource, statements: Statements): pg.Pool {
+  const query = async (config: string | QueryConfig, values?: unknown, callback?: unknown): Promise<pg.QueryResult> => {
+    const step = stepOf(config, values, callback);
+    if (statements === 'data') assertDataStatement(step.text);
+    const [result] = await sealed.run(await identity(), [step]);
+    if (result === undefined) throw new Error('the statement has no result');
+    return result;
+  };
+  const connect = async (callback?: unknown): Promise<unknown> => {
+    if (callback !== undefined) throw new TypeError('$client.connect: callbacks are not supported, use the promise');
+    return new PersonalClient(await sealed.connect(await identity()), statements);
+  };
+  return Object.assign(Object.create(pool) as pg.Pool, { query, connect });
+}
+
+/**
+ * The connection as Drizzle's transaction sees it. Drizzle sends BEGIN first, then the user's statements and its own
+ * savepoints, then COMMIT or ROLLBACK, and releases.
+ */
+class PersonalClient {
+  readonly #connection: SealedConnection;
+  readonly #statements: Statements;
+  #state: 'new' | 'open' | 'ended' = 'new';
+
+  constructor(connection: SealedConnection, statements: Statements) {
+    this.#connection = connection;
+    this.#statements = statements;
+  }
+
+  async query(config: string | QueryConfig, values?: unknown, callback?: unknown): Promise<pg.QueryResult> {
+    const step = stepOf(config, values, callback);
+    const keyword = firstKeyword(step.text);
+    if (this.#state === 'new') return this.#begin(step, keyword);
+    if (this.#state === 'ended') {
+      throw new AuthorizeError('ERR_TRANSACTION_ENDED', 'the transaction that this handle belongs to has ended');
+    }
+    if (endsTransaction(step.text, keyword)) {
+      this.#state = 'ended';
+      return this.#connection.run({ ...step, transactionControl: true });
+    }
+    if (staysInTransaction(step.text, keyword)) {
+      return this.#connection.run({ ...step, transactionControl: true });
+    }
+    if (this.#statements === 'data') assertDataStatement(step.text);
+    return this.#connection.run(step);
+  }
+
+  release(): void {
+    this.#state = 'ended';
+    void this.#connection.release();
+  }
+
+  async #begin(step: FlushStep, keyword: string): Promise<pg.QueryResult> {
+    if (keyword !== 'begin' && keyword !== 'start') {
+      this.release();
+      throw new TypeError('$client.connect: begin a transaction first; single queries go to $client.query');
+    }
+    try {
+      await this.#connection.begin(step);
+      this.#state = 'open';
+      return { command: 'BEGIN', rowCount: null, oid: 0, fields: [], rows: [] };
+    } catch (error) {
+      // Drizzle does not release a connection on which BEGIN failed.
+      this.release();
+      throw error;
+    }
+  }
+}
+
+function endsTransaction(text: string, keyword: string): boolean {
+  if (keyword === 'commit' || keyword === 'end' || keyword === 'abort') return true;
+  return keyword === 'rollback' && !/^\s*rollback\s+(?:work\s+|transaction\s+)?to\s/iu.test(text);
+}
+
+function staysInTransaction(text: string, keyword: string): boolean {
+  if (keyword === 'savepoint' || keyword === 'release' || keyword === 'rollback') return true;
+  return /^\s*set\s+transaction\s/iu.test(text);
+}
+
+function stepOf(config: string | QueryConfig, values: unknown, callback: unknown): FlushStep {
+  if (typeof config === 'function' || typeof values === 'function' || callback !== undefined) {
+    throw new TypeError('$client.query: callbacks are not supported, use the promise');
+  }
+  if (typeof config === 'object' && 'submit' in config) {
+    throw new TypeError('$client.query: cursors and streams are not supported, because they outlive a round trip');
+  }
+  const query: QueryConfig = typeof config === 'string' ? { text: config } : config;
+  if (values !== undefined && !Array.isArray(values)) throw new TypeError('$client.query: values must be an array');
+  const given: readonly unknown[] | undefined = values ?? query.values;
+  return {
+    text: query.text,
+    ...(given && { values: given }),
+    ...(query.name !== undefined && { name: query.name }),
+    ...(query.rowMode && { rowMode: query.rowMode }),
+    ...(query.types && { types: query.types }),
+  };
+}
