@@ -1,0 +1,155 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import type { FlushStep } from '../../database/one-flush.ts';
+import type { Verifier } from '../../jwt/index.ts';
+import type { Identity } from '../../session/identity.ts';
+import { Refusal } from '../refusal.ts';
+import type { RolePools } from '../role-pools.ts';
+import type { StatementPolicy } from '../statement-policy.ts';
+import { answerTo } from './error-body.ts';
+import { isolationLevels, parseBody, parseHeaders, readBody, type BatchOptions, type SqlHeaders } from './request.ts';
+import { resultToJson } from './result.ts';
+
+export interface SqlHandlerOptions {
+  readonly pools: RolePools;
+  readonly database: string;
+  readonly verifier: Verifier;
+  readonly assertAllowed: StatementPolicy;
+  readonly maxBodyBytes: number;
+  readonly maxResultBytes: number;
+}
+
+export type SqlHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/** Serves `POST /sql` and `OPTIONS /sql` as Neon's proxy does; whatever else is asked gets Neon's 400. */
+export function createSqlHandler(options: SqlHandlerOptions): SqlHandler {
+  return async (request, response) => {
+    response.setHeader('neon-request-id', crypto.randomUUID());
+    const { pathname } = new URL(request.url ?? '/', 'http://gateway');
+    if (pathname !== '/sql' || (request.method !== 'POST' && request.method !== 'OPTIONS')) {
+      send(response, 400, JSON.stringify('query is not supported'));
+      return;
+    }
+    response.setHeader('access-control-allow-origin', '*');
+    if (request.method === 'OPTIONS') {
+      preflight(response);
+      return;
+    }
+    try {
+      const { body, headers } = await answerSql(request, options);
+      send(response, 200, body, headers);
+    } catch (error) {
+      const { status, body } = answerTo(error);
+      // What is left of a body that was refused is not read; the connection cannot be used again.
+      if (!request.complete) response.setHeader('connection', 'close');
+      send(response, status, JSON.stringify(body));
+    }
+  };
+}
+
+interface Answer {
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+async function answerSql(request: IncomingMessage, options: SqlHandlerOptions): Promise<Answer> {
+  const headers = parseHeaders(request.headers);
+  const { pools, database, maxResultBytes } = options;
+  const pool = pools.get(headers.role);
+  if (pool === undefined) {
+    throw new Refusal(`the role '${headers.role}' is not served by this gateway`, {
+      code: '28000',
+      hint: `connect as one of: ${pools.roles.join(', ')}`,
+    });
+  }
+  if (headers.database !== database) {
+    throw new Refusal(`the gateway serves the database '${database}', not '${headers.database}'`, { code: '3D000' });
+  }
+  const identity = await identify(headers, options.verifier);
+
+  const { queries, isBatch } = parseBody(await readBody(request, options.maxBodyBytes), headers.arrayMode);
+  for (const query of queries) options.assertAllowed(query.text);
+
+  const steps = queries.map(({ text, values }): FlushStep => ({ text, values, rowMode: 'array', types: asText }));
+  const results = !isBatch
+    ? await pool.run(identity, steps, { maxResultBytes })
+    : queries.length === 0
+      ? []
+      : await pool.run(identity, [...steps, commit], { maxResultBytes, before: [begin(headers.batch)] });
+
+  const written = queries.map(({ arrayMode }, index) => {
+    const result = results[index];
+    if (result === undefined) throw new Error('a query has no result');
+    // asText leaves every value as text, and rowMode makes arrays of them.
+    return resultToJson(result as typeof result & { rows: (string | null)[][] }, { rawText: headers.rawText, arrayMode });
+  });
+  return isBatch
+    ? { body: `{"results":[${written.join(',')}]}`, headers: batchEcho(headers.batch) }
+    : { body: written.join(''), headers: {} };
+}
+
+async function identify({ role, token }: SqlHeaders, verifier: Verifier): Promise<Identity> {
+  if (token !== undefined) return verifier.verify(token, { role });
+  if (role === 'anonymous') return visitor;
+  throw new Refusal(`no token came with the request for the role '${role}'`, {
+    code: '28000',
+    hint:
+      'authToken was probably a promise or empty, which the driver drops without a word: ' +
+      'pass a string or a function, such as authToken: () => getToken()',
+  });
+}
+
+// One object for all visitors, so that a connection's seal for it serves again.
+const visitor: Identity = Object.freeze({ role: 'anonymous', claims: Object.freeze({}) });
+
+const asText = { getTypeParser: () => (value: string) => value } as unknown as NonNullable<FlushStep['types']>;
+
+const commit: FlushStep = { text: 'COMMIT', internal: true, transactionControl: true };
+
+function begin({ isolationLevel, readOnly, deferrable }: BatchOptions): FlushStep {
+  const modes = [
+    ...(isolationLevel ? [`ISOLATION LEVEL ${isolationLevels[isolationLevel]}`] : []),
+    ...(readOnly ? ['READ ONLY'] : []),
+    ...(deferrable ? ['DEFERRABLE'] : []),
+  ];
+  return {
+    text: ['START TRANSACTION', modes.join(', ')].join(' ').trimEnd(),
+    internal: true,
+    transactionControl: true,
+  };
+}
+
+function batchEcho({ isolationLevel, readOnly, deferrable }: BatchOptions): Record<string, string> {
+  return {
+    ...(isolationLevel && { 'neon-batch-isolation-level': isolationLevel }),
+    ...(readOnly && { 'neon-batch-read-only': 'true' }),
+    ...(deferrable && { 'neon-batch-deferrable': 'true' }),
+  };
+}
+
+function preflight(response: ServerResponse): void {
+  response.writeHead(200, {
+    allow: 'OPTIONS, POST',
+    'access-control-max-age': '86400',
+    // Neon's list lacks the last two, without which a browser cannot send what its driver sends.
+    'access-control-allow-headers':
+      'Authorization, Neon-Connection-String, Neon-Raw-Text-Output, Neon-Array-Mode, Neon-Pool-Opt-In, ' +
+      'Neon-Batch-Read-Only, Neon-Batch-Isolation-Level, Neon-Batch-Deferrable, Content-Type',
+  });
+  response.end();
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  if (response.destroyed) return;
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    ...headers,
+  });
+  response.end(body);
+}

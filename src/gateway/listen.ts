@@ -1,0 +1,43 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { AuthorizeError } from '../errors.ts';
+
+/**
+ * Starts to listen, and says where.
+ *
+ * @throws AuthorizeError `ERR_PORT_IN_USE`
+ */
+export function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new AuthorizeError('ERR_PORT_IN_USE', `the port ${port} on ${host} is taken`, {
+              cause: error,
+              hint: 'choose another with --port, or 0 for any that is free',
+            })
+          : error,
+      );
+    });
+    server.listen(port, host, () => {
+      // A TCP server that listens has an address with a port.
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}
+
+/** Stops: no new connections, idle ones closed at once, those at work after their answer, all after the deadline. */
+export async function closeServer(server: Server, deadlineMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+  });
+  server.closeIdleConnections();
+  const deadline = setTimeout(() => {
+    server.closeAllConnections();
+  }, deadlineMs);
+  await closed;
+  clearTimeout(deadline);
+}

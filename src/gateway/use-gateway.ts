@@ -1,0 +1,28 @@
+/** What of `neonConfig` of `@neondatabase/serverless` is set here. */
+export interface NeonConfigLike {
+  fetchEndpoint: unknown;
+}
+
+/**
+ * Points the unmodified `@neondatabase/serverless` driver, and so drizzle-orm/neon-http, at a gateway. The driver cannot
+ * derive a local address from a connection string itself: it takes `127.0.0.1` for a host name and puts `api` in place
+ * of its first part.
+ *
+ * `neonConfig` is global to the process: call it once at start, and not in production code that talks to Neon.
+ *
+ * @param neonConfig the driver's `neonConfig`
+ * @param url where the gateway listens, as it says at start, such as `http://127.0.0.1:4444`
+ * @throws TypeError when the URL is not an http or https one
+ * @example
+ * import { neon, neonConfig } from '@neondatabase/serverless';
+ * useGateway(neonConfig, 'http://127.0.0.1:4444');
+ * const sql = neon('postgresql://authenticated@127.0.0.1/todos', { authToken: () => session.getToken() });
+ */
+export function useGateway(neonConfig: NeonConfigLike, url: string | URL): void {
+  const endpoint = URL.canParse(url) ? new URL(url) : undefined;
+  if (endpoint === undefined || !['http:', 'https:'].includes(endpoint.protocol)) {
+    throw new TypeError('useGateway: the url must be an http or https one, such as http://127.0.0.1:4444');
+  }
+  if (!endpoint.pathname.endsWith('/sql')) endpoint.pathname = `${endpoint.pathname.replace(/\/$/u, '')}/sql`;
+  neonConfig.fetchEndpoint = () => endpoint.href;
+}
