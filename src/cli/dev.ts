@@ -1,0 +1,88 @@
+import { AuthorizeError } from '../errors.ts';
+import { parseOptions, type Command, type ExitCode } from './command.ts';
+import { startDevEnvironment, type DevEnvironment } from './dev-environment.ts';
+import { print, printDone, printProgress } from './terminal.ts';
+
+const options = {
+  port: { type: 'string', default: '4444' },
+  ephemeral: { type: 'boolean' },
+  migrations: { type: 'string', default: './drizzle' },
+  json: { type: 'boolean' },
+} as const;
+
+const help = `drizzle-authorize dev: everything an application needs, on this machine
+
+A real PostgreSQL 18 in .authorize/ with your migrations applied, a development issuer of
+tokens, and the gateway on 127.0.0.1. Ctrl-C stops it.
+
+Usage: drizzle-authorize dev [options]
+
+  --port PORT        of the gateway and the issuer; default 4444, 0 for any that is free
+  --ephemeral        a new database each time, gone afterwards
+  --migrations DIR   default ./drizzle
+  --json             print one line of JSON when ready:
+                     http, ws, tcp, ownerUrl, authenticatedUrl, anonymousUrl, issuer, jwksUrl, pid
+
+AUTHORIZE_KEY is taken from the environment, else made once and kept in .authorize/env.
+drizzle-authorize token --sub NAME makes a token for it.`;
+
+export const dev: Command = {
+  summary: 'run PostgreSQL, an issuer of tokens and the gateway on this machine',
+  help,
+  async run(args): Promise<ExitCode> {
+    const values = parseOptions(args, options);
+    const json = values.json === true;
+    const interrupted = new AbortController();
+    const interrupt = (): void => {
+      interrupted.abort();
+    };
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+    for (const signal of signals) process.on(signal, interrupt);
+    try {
+      const environment = await startDevEnvironment({
+        port: parsePort(values.port),
+        ephemeral: values.ephemeral === true,
+        migrationsFolder: values.migrations,
+        onProgress: json ? () => {} : printProgress,
+        signal: interrupted.signal,
+      });
+      if (json) print(JSON.stringify(environment.ready));
+      else printReady(environment);
+      await aborted(interrupted.signal);
+      if (!json) printProgress('stopping');
+      await environment.stop();
+      return 0;
+    } catch (error) {
+      // Interrupted while starting: stopped, as asked.
+      if (interrupted.signal.aborted && error === interrupted.signal.reason) return 0;
+      throw error;
+    } finally {
+      for (const signal of signals) process.off(signal, interrupt);
+    }
+  },
+};
+
+function printReady({ ready, envFile }: DevEnvironment): void {
+  printDone(`gateway on ${ready.http}`);
+  printDone(`PostgreSQL on ${new URL(ready.ownerUrl).host}`);
+  printDone(`issuer ${ready.issuer}, keys at ${ready.jwksUrl}`);
+  printDone(`AUTHORIZE_KEY and the connection URLs are in ${envFile}`);
+  print();
+  print(`Point the Neon driver here:   useGateway(neonConfig, '${ready.http}')`);
+  print(`or without this package:      neonConfig.fetchEndpoint = () => '${ready.http}/sql'`);
+  print('Make a token:                 npx drizzle-authorize token --sub alice');
+  print('Ctrl-C stops everything.');
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/u.test(text) && port <= 65_535) return port;
+  throw new AuthorizeError('ERR_USAGE', '--port must be a number from 0 to 65535');
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => { resolve(); }, { once: true });
+  });
+}

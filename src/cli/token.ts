@@ -1,0 +1,92 @@
+import { resolve } from 'node:path';
+
+import { AuthorizeError } from '../errors.ts';
+import { parseOptions, type Command, type ExitCode } from './command.ts';
+import { devFolder, runningDev } from './dev-environment.ts';
+import { mintDevToken, openDevIssuer } from './dev-issuer.ts';
+import { print } from './terminal.ts';
+
+const options = {
+  sub: { type: 'string' },
+  claim: { type: 'string', multiple: true },
+  'claim-json': { type: 'string', multiple: true },
+  expires: { type: 'string', default: '1h' },
+  json: { type: 'boolean' },
+} as const;
+
+const help = `drizzle-authorize token: a token for the development environment that runs in this folder
+
+Usage: drizzle-authorize token --sub NAME [options]
+
+  --sub NAME             who: the claim sub
+  --claim NAME=TEXT      a claim that is text; any number of times
+  --claim-json NAME=JSON a claim of another type, such as level=3 or roles=["admin"]
+  --expires TIME         from now, such as 45s, 30m, 1h or 2d; default 1h;
+                         --expires=-5m gives one that has expired
+  --json                 print {"token","claims","expiresAt"}
+
+iss and aud are the issuer's URL unless --claim says otherwise.`;
+
+export const token: Command = {
+  summary: 'make a token for the development environment',
+  help,
+  async run(args): Promise<ExitCode> {
+    const values = parseOptions(args, options);
+    if (values.sub === undefined || values.sub === '') {
+      throw new AuthorizeError('ERR_USAGE', '--sub is missing: whose token shall it be?');
+    }
+    const lifetimeSeconds = parseDuration(values.expires);
+    const claims = {
+      ...Object.fromEntries((values.claim ?? []).map((text) => splitClaim('--claim', text))),
+      ...Object.fromEntries((values['claim-json'] ?? []).map(parseJsonClaim)),
+    };
+
+    const folder = resolve(devFolder);
+    const running = await runningDev(folder);
+    if (running === undefined) {
+      throw new AuthorizeError('ERR_DEV_NOT_RUNNING', 'no development environment runs in this folder', {
+        hint: 'start one with npx drizzle-authorize dev',
+      });
+    }
+    const minted = await mintDevToken(await openDevIssuer(folder), {
+      issuerUrl: running.issuer,
+      subject: values.sub,
+      lifetimeSeconds,
+      claims,
+    });
+    if (values.json === true) {
+      const payload: unknown = JSON.parse(Buffer.from(minted.split('.')[1] ?? '', 'base64url').toString());
+      const expiresAt = typeof payload === 'object' && payload !== null && 'exp' in payload ? payload.exp : null;
+      print(JSON.stringify({ token: minted, claims: payload, expiresAt }));
+    } else {
+      print(minted);
+    }
+    return 0;
+  },
+};
+
+function splitClaim(option: string, text: string): [string, string] {
+  const equals = text.indexOf('=');
+  if (equals < 1) throw new AuthorizeError('ERR_USAGE', `${option} wants NAME=VALUE`);
+  return [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+function parseJsonClaim(text: string): [string, unknown] {
+  const [name, value] = splitClaim('--claim-json', text);
+  try {
+    return [name, JSON.parse(value)];
+  } catch (error) {
+    throw new AuthorizeError('ERR_USAGE', `--claim-json ${name} is not JSON`, { cause: error });
+  }
+}
+
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+function parseDuration(text: string): number {
+  const [, amount, unit = ''] = /^(-?\d+)([smhd])$/u.exec(text) ?? [];
+  const seconds = unitSeconds[unit];
+  if (amount === undefined || seconds === undefined) {
+    throw new AuthorizeError('ERR_USAGE', '--expires wants a number and a unit, such as 45s, 30m, 1h or 2d');
+  }
+  return Number(amount) * seconds;
+}
