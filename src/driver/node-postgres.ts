@@ -55,7 +55,10 @@ export interface WithAuthOptions {
  * });
  * await db.$withAuth(token).select().from(todos);
  */
-export function withAuth<Database extends object>(database: Database, options: WithAuthOptions): WithAuth<Database> {
+export function withAuth<Database extends object>(
+  database: Database,
+  options: WithAuthOptions,
+): WithAuth<Database> {
   const { role = 'authenticated', anonymous, statements = 'data', providers, verifier } = options;
   if (statements !== 'data' && statements !== 'any') {
     throw new TypeError(`withAuth: statements must be 'data' or 'any'`);
@@ -74,7 +77,9 @@ export function withAuth<Database extends object>(database: Database, options: W
     const sealed = new SealedPool({ ...shared, pool, role: servedRole });
     // The same structure, with another client: the type of the main database describes it.
     const base = served as Database & DrizzleDatabase;
-    handleOf.set(servedRole, (identity) => cloneWithClient(base, personalPool(pool, sealed, identity, statements)));
+    handleOf.set(servedRole, (identity) =>
+      cloneWithClient(base, personalPool(pool, sealed, identity, statements)),
+    );
   };
   serve(role, database, 'withAuth');
   if (anonymous !== undefined) serve('anonymous', anonymous, 'withAuth: anonymous');
@@ -90,10 +95,14 @@ const entityKind = Symbol.for('drizzle:entityKind');
 
 function poolOf(database: object, option: string): pg.Pool {
   if ('nestedIndex' in database || ('rollback' in database && 'setTransaction' in database)) {
-    throw new TypeError(`${option}: wrap the database, not a transaction; a handle has transactions of its own`);
+    throw new TypeError(
+      `${option}: wrap the database, not a transaction; a handle has transactions of its own`,
+    );
   }
   if ('$primary' in database) {
-    throw new TypeError(`${option}: wrap primary and replicas one by one: withReplicas(withAuth(primary), [withAuth(replica)])`);
+    throw new TypeError(
+      `${option}: wrap primary and replicas one by one: withReplicas(withAuth(primary), [withAuth(replica)])`,
+    );
   }
   if (!isDrizzleDatabase(database) || kindOf(database.session) !== 'NodePgSession') {
     throw new TypeError(`${option}: pass a database made by drizzle() of drizzle-orm/node-postgres`);
@@ -124,8 +133,17 @@ type QueryConfig = pg.QueryConfig & { readonly rowMode?: 'array'; readonly types
 type Statements = 'data' | 'any';
 
 /** The pool as Drizzle sees it: every query and every connection of it belongs to one person. */
-function personalPool(pool: pg.Pool, sealed: SealedPool, identity: IdentitySource, statements: Statements): pg.Pool {
-  const query = async (config: string | QueryConfig, values?: unknown, callback?: unknown): Promise<pg.QueryResult> => {
+function personalPool(
+  pool: pg.Pool,
+  sealed: SealedPool,
+  identity: IdentitySource,
+  statements: Statements,
+): pg.Pool {
+  const query = async (
+    config: string | QueryConfig,
+    values?: unknown,
+    callback?: unknown,
+  ): Promise<pg.QueryResult> => {
     const step = stepOf(config, values, callback);
     if (statements === 'data') assertDataStatement(step.text);
     const [result] = await sealed.run(await identity(), [step]);
@@ -133,7 +151,8 @@ function personalPool(pool: pg.Pool, sealed: SealedPool, identity: IdentitySourc
     return result;
   };
   const connect = async (callback?: unknown): Promise<unknown> => {
-    if (callback !== undefined) throw new TypeError('$client.connect: callbacks are not supported, use the promise');
+    if (callback !== undefined)
+      throw new TypeError('$client.connect: callbacks are not supported, use the promise');
     return new PersonalClient(await sealed.connect(await identity()), statements);
   };
   return Object.assign(Object.create(pool) as pg.Pool, { query, connect });
@@ -158,7 +177,10 @@ class PersonalClient {
     const keyword = firstKeyword(step.text);
     if (this.#state === 'new') return this.#begin(step, keyword);
     if (this.#state === 'ended') {
-      throw new AuthorizeError('ERR_TRANSACTION_ENDED', 'the transaction that this handle belongs to has ended');
+      throw new AuthorizeError(
+        'ERR_TRANSACTION_ENDED',
+        'the transaction that this handle belongs to has ended',
+      );
     }
     if (endsTransaction(step.text, keyword)) {
       this.#state = 'ended';
@@ -208,10 +230,13 @@ function stepOf(config: string | QueryConfig, values: unknown, callback: unknown
     throw new TypeError('$client.query: callbacks are not supported, use the promise');
   }
   if (typeof config === 'object' && 'submit' in config) {
-    throw new TypeError('$client.query: cursors and streams are not supported, because they outlive a round trip');
+    throw new TypeError(
+      '$client.query: cursors and streams are not supported, because they outlive a round trip',
+    );
   }
   const query: QueryConfig = typeof config === 'string' ? { text: config } : config;
-  if (values !== undefined && !Array.isArray(values)) throw new TypeError('$client.query: values must be an array');
+  if (values !== undefined && !Array.isArray(values))
+    throw new TypeError('$client.query: values must be an array');
   const given: readonly unknown[] | undefined = values ?? query.values;
   return {
     text: query.text,

@@ -1,3 +1,5 @@
+import { isAuthorizeError } from '../errors.ts';
+
 /**
  * The parts of a Drizzle database that a handle has to exchange. Both supported lines of drizzle-orm keep them under
  * these names, and share no class that could be imported.
@@ -13,6 +15,20 @@ export interface DrizzleSession {
   readonly client: unknown;
   readonly options?: { readonly cache?: object };
   readonly cache?: object;
+  readonly prepareQuery: (...args: unknown[]) => PreparedQuery;
+  readonly transaction: (
+    work: (tx: DrizzleTransaction) => unknown,
+    ...config: unknown[]
+  ) => Promise<unknown>;
+}
+
+interface DrizzleTransaction {
+  readonly session: DrizzleSession;
+}
+
+interface PreparedQuery {
+  execute(...args: unknown[]): PromiseLike<unknown>;
+  all?(...args: unknown[]): PromiseLike<unknown>;
 }
 
 /**
@@ -21,9 +37,13 @@ export interface DrizzleSession {
  *
  * The query cache is bypassed, because its key does not say whose rows it holds; writes still invalidate it.
  */
-export function cloneWithClient<Database extends DrizzleDatabase>(database: Database, client: unknown): Database {
+export function cloneWithClient<Database extends DrizzleDatabase>(
+  database: Database,
+  client: unknown,
+): Database {
   const session = derive(database.session, {
     client,
+    ...withOwnErrors(database.session),
     ...(database.session.cache && { cache: withoutReads(database.session.cache) }),
     ...(database.session.options && {
       options: {
@@ -45,9 +65,48 @@ function derive<Base extends object>(base: Base, own: Record<string, unknown>): 
   return Object.defineProperties(
     Object.create(base) as Base,
     Object.fromEntries(
-      Object.entries(own).map(([name, value]) => [name, { value, enumerable: true, writable: true, configurable: true }]),
+      Object.entries(own).map(([name, value]) => [
+        name,
+        { value, enumerable: true, writable: true, configurable: true },
+      ]),
     ),
   );
+}
+
+/**
+ * Drizzle wraps whatever a query throws in an error whose message quotes the query and its parameters. A refusal of ours
+ * is no failure of the query and reaches the caller as it is; errors of PostgreSQL stay as Drizzle gives them.
+ */
+function withOwnErrors(base: DrizzleSession): Pick<DrizzleSession, 'prepareQuery' | 'transaction'> {
+  const { prepareQuery, transaction } = base;
+  return {
+    prepareQuery(this: DrizzleSession, ...args) {
+      const prepared = prepareQuery.apply(this, args);
+      const { execute, all } = prepared;
+      prepared.execute = (...values) => unwrapped(execute.apply(prepared, values));
+      if (all !== undefined) prepared.all = (...values) => unwrapped(all.apply(prepared, values));
+      return prepared;
+    },
+    transaction(this: DrizzleSession, work, ...config) {
+      const inner = (tx: DrizzleTransaction): unknown => {
+        // The session was made for this transaction alone.
+        const { prepareQuery: value } = withOwnErrors(tx.session);
+        Object.defineProperty(tx.session, 'prepareQuery', { value });
+        return work(tx);
+      };
+      return unwrapped(transaction.call(this, inner, ...config));
+    },
+  };
+}
+
+async function unwrapped<T>(work: PromiseLike<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const cause =
+      error instanceof Error && error.constructor.name === 'DrizzleQueryError' ? error.cause : undefined;
+    throw isAuthorizeError(cause) || cause instanceof TypeError ? cause : error;
+  }
 }
 
 function withoutReads(cache: object): object {

@@ -40,7 +40,7 @@ export function firstKeyword(text: string): string {
 /** Comments nest in PostgreSQL. */
 function endOfComment(text: string, start: number): number {
   let depth = 0;
-  for (let position = start; position < text.length; ) {
+  for (let position = start; position < text.length;) {
     if (text.startsWith('/*', position)) {
       depth += 1;
       position += 2;
