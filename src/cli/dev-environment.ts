@@ -141,7 +141,9 @@ async function assertMigrations(folder: string): Promise<void> {
 
 async function createDatabase(clusterUrl: string): Promise<string> {
   await withConnection(clusterUrl, 'the embedded PostgreSQL', async (client) => {
-    const { rowCount } = await client.query('SELECT FROM pg_catalog.pg_database WHERE datname = $1', [database]);
+    const { rowCount } = await client.query('SELECT FROM pg_catalog.pg_database WHERE datname = $1', [
+      database,
+    ]);
     if (rowCount === 0) await client.query(`CREATE DATABASE ${database}`);
   });
   const url = new URL(clusterUrl);

@@ -31,7 +31,9 @@ async function readKey(path: string): Promise<JWK | undefined> {
     return JSON.parse(await readFile(path, 'utf8')) as JWK;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw new AuthorizeError('ERR_DEV_NOT_RUNNING', `the file ${path} is not a key; delete it`, { cause: error });
+    throw new AuthorizeError('ERR_DEV_NOT_RUNNING', `the file ${path} is not a key; delete it`, {
+      cause: error,
+    });
   }
 }
 

@@ -24,7 +24,10 @@ export interface PendingEnvFile {
  *
  * @throws AuthorizeError `ERR_USAGE` when it cannot be written
  */
-export async function prepareEnvFile(path: string, variables: Readonly<Record<string, string>>): Promise<PendingEnvFile> {
+export async function prepareEnvFile(
+  path: string,
+  variables: Readonly<Record<string, string>>,
+): Promise<PendingEnvFile> {
   const lines = (await readText(path)).split('\n').filter((line) => !(nameOf(line) in variables));
   while (lines.at(-1) === '') lines.pop();
   const added = Object.entries(variables).map(([name, value]) => `${name}=${value}`);

@@ -49,11 +49,17 @@ export const setup: Command = {
     const environment = { ...(file === undefined ? {} : await readEnvFile(file)), ...definedOf(process.env) };
     const ownerUrl = values.url ?? environment.DATABASE_URL;
     if (ownerUrl === undefined || ownerUrl === '') {
-      throw new AuthorizeError('ERR_USAGE', 'DATABASE_URL is not set; it is the connection of the role that migrates', {
-        hint: 'set it, or pass --url',
-      });
+      throw new AuthorizeError(
+        'ERR_USAGE',
+        'DATABASE_URL is not set; it is the connection of the role that migrates',
+        {
+          hint: 'set it, or pass --url',
+        },
+      );
     }
-    return values.check === true ? check(ownerUrl, environment, values) : install(ownerUrl, environment, values);
+    return values.check === true
+      ? check(ownerUrl, environment, values)
+      : install(ownerUrl, environment, values);
   },
 };
 
@@ -121,7 +127,9 @@ function printReport({ database, keys, roles }: SetupReport): void {
     ...(keys.removed > 0 ? [`${keys.removed} removed`] : []),
   ];
   const change = changes.length > 0 ? ` (${changes.join(', ')})` : '';
-  printDone(`${keys.installed} sealing ${keys.installed === 1 ? 'key' : 'keys'} in the database '${database}'${change}`);
+  printDone(
+    `${keys.installed} sealing ${keys.installed === 1 ? 'key' : 'keys'} in the database '${database}'${change}`,
+  );
   for (const { role, password } of roles) {
     printDone(`${role} can log in (${password === 'set' ? 'new password' : 'password kept'})`);
   }
@@ -144,7 +152,10 @@ async function check(ownerUrl: string, environment: Environment, values: Values)
 }
 
 function variablesOf(key: string, roles: SetupReport['roles']): Record<string, string> {
-  return { AUTHORIZE_KEY: key, ...Object.fromEntries(roles.map(({ role, url }) => [urlVariable(role), url])) };
+  return {
+    AUTHORIZE_KEY: key,
+    ...Object.fromEntries(roles.map(({ role, url }) => [urlVariable(role), url])),
+  };
 }
 
 function definedOf(environment: NodeJS.ProcessEnv): Record<string, string> {

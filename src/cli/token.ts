@@ -56,7 +56,8 @@ export const token: Command = {
     });
     if (values.json === true) {
       const payload: unknown = JSON.parse(Buffer.from(minted.split('.')[1] ?? '', 'base64url').toString());
-      const expiresAt = typeof payload === 'object' && payload !== null && 'exp' in payload ? payload.exp : null;
+      const expiresAt =
+        typeof payload === 'object' && payload !== null && 'exp' in payload ? payload.exp : null;
       print(JSON.stringify({ token: minted, claims: payload, expiresAt }));
     } else {
       print(minted);

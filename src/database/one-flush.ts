@@ -18,7 +18,7 @@ export interface FlushStep {
 
 export interface FlushOptions {
   /** Statements, by the simple protocol, that follow at once and that the caller does not wait for. */
-  readonly then?: string;
+  readonly followUp?: string;
   /** Rows of more bytes than this end the connection. Default: no limit. */
   readonly maxResultBytes?: number;
 }
@@ -62,7 +62,7 @@ export async function flush(
   options: FlushOptions = {},
 ): Promise<Flushed> {
   const query = new FlushQuery(client, steps, options.maxResultBytes ?? Infinity);
-  const follow = options.then;
+  const follow = options.followUp;
   // In pipeline mode node-postgres sends the second query without waiting for the first. A version without the mode
   // ignores the property and sends it later: slower, not wrong.
   const pipeline = client.pipeline;
@@ -121,7 +121,7 @@ const NewResult = pg.Result as unknown as new (
   rowMode: string | undefined,
   types: pg.CustomTypesConfig,
 ) => CollectedResult;
-const { prepareValue } = Reflect.get(pg, 'utils') as { prepareValue(value: unknown): unknown };
+const { prepareValue } = Reflect.get(pg, 'utils') as { readonly prepareValue: (value: unknown) => unknown };
 
 // node-postgres takes only its own class in pipeline mode; nothing of it is used but the name.
 const QueryBase = pg.Query as unknown as new (config: { text: string }) => pg.Submittable;
@@ -273,7 +273,11 @@ class FlushQuery extends QueryBase {
 
   #finish(status: TransactionStatus): void {
     const results = this.#results.filter((_, index) => this.#steps[index]?.internal !== true);
-    this.#settle({ results, error: this.#error, status: this.#error instanceof AuthorizeError ? undefined : status });
+    this.#settle({
+      results,
+      error: this.#error,
+      status: this.#error instanceof AuthorizeError ? undefined : status,
+    });
   }
 }
 
@@ -299,5 +303,7 @@ function isParsed(wire: Wire, step: FlushStep): boolean {
 
 // Inside the user's part any of these has ended the transaction, or begun one that outlives the flush.
 function isTransactionControl(tag: string): boolean {
-  return /^(?:BEGIN|START|COMMIT|ROLLBACK|PREPARE TRANSACTION|COMMIT PREPARED|ROLLBACK PREPARED)\b/u.test(tag);
+  return /^(?:BEGIN|START|COMMIT|ROLLBACK|PREPARE TRANSACTION|COMMIT PREPARED|ROLLBACK PREPARED)\b/u.test(
+    tag,
+  );
 }

@@ -47,7 +47,7 @@ export class SealedPool {
   async run(
     identity: Identity,
     steps: readonly FlushStep[],
-    options: Omit<FlushOptions, 'then'> & { readonly before?: readonly FlushStep[] } = {},
+    options: Omit<FlushOptions, 'followUp'> & { readonly before?: readonly FlushStep[] } = {},
   ): Promise<readonly pg.QueryResult[]> {
     const { before = [], ...flushOptions } = options;
     const client = await this.#take();
@@ -55,7 +55,10 @@ export class SealedPool {
     try {
       const sealed = await this.#prologue(client, identity);
       clean = Promise.resolve(false);
-      const flushed = await flush(client, [...before, sealed, ...steps], { ...flushOptions, then: this.#reset });
+      const flushed = await flush(client, [...before, sealed, ...steps], {
+        ...flushOptions,
+        followUp: this.#reset,
+      });
       clean = flushed.clean;
       return flushed.results;
     } catch (error) {
@@ -105,7 +108,10 @@ export class SealedPool {
   async #prologue(client: pg.PoolClient, identity: Identity): Promise<FlushStep> {
     const { role, allowPrivilegedLogin } = this.#options;
     if (identity.role !== role) {
-      throw new AuthorizeError('ERR_ROLE_WITHOUT_CLIENT', `this pool serves '${role}', not '${identity.role}'`);
+      throw new AuthorizeError(
+        'ERR_ROLE_WITHOUT_CLIENT',
+        `this pool serves '${role}', not '${identity.role}'`,
+      );
     }
     const text = await this.#seal(client, identity);
     return { ...prologue(text, allowPrivilegedLogin === true ? role : undefined), internal: true };

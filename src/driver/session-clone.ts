@@ -16,10 +16,7 @@ export interface DrizzleSession {
   readonly options?: { readonly cache?: object };
   readonly cache?: object;
   readonly prepareQuery: (...args: unknown[]) => PreparedQuery;
-  readonly transaction: (
-    work: (tx: DrizzleTransaction) => unknown,
-    ...config: unknown[]
-  ) => Promise<unknown>;
+  readonly transaction: (work: (tx: DrizzleTransaction) => unknown, ...config: unknown[]) => Promise<unknown>;
 }
 
 interface DrizzleTransaction {
@@ -27,8 +24,8 @@ interface DrizzleTransaction {
 }
 
 interface PreparedQuery {
-  execute(...args: unknown[]): PromiseLike<unknown>;
-  all?(...args: unknown[]): PromiseLike<unknown>;
+  execute: (...args: unknown[]) => PromiseLike<unknown>;
+  all?: (...args: unknown[]) => PromiseLike<unknown>;
 }
 
 /**

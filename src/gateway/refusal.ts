@@ -20,10 +20,7 @@ export class Refusal extends Error {
   readonly hint: string | undefined;
   readonly position: number | undefined;
 
-  constructor(
-    message: string,
-    options: RefusalOptions = {},
-  ) {
+  constructor(message: string, options: RefusalOptions = {}) {
     super(message, options);
     this.name = 'Refusal';
     this.status = options.status ?? 400;

@@ -75,7 +75,8 @@ function databaseOf(connections: Readonly<Record<string, string>>): string {
     databases.add(decodeURIComponent(url.pathname.slice(1)));
   }
   const [database, another] = databases;
-  if (database === undefined || database === '') throw new TypeError('createGateway: connections names no database');
+  if (database === undefined || database === '')
+    throw new TypeError('createGateway: connections names no database');
   if (another !== undefined) throw new TypeError('createGateway: connections name different databases');
   return database;
 }

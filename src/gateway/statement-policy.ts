@@ -58,7 +58,11 @@ function judge(text: string): Verdict | undefined {
     if (/^[\s;]*$/u.test(text)) return undefined;
     if (!hasSqlDetails(error)) throw error;
     const position = error.sqlDetails?.cursorPosition;
-    return { message: error.message, code: syntaxError, ...(position !== undefined && { position: position + 1 }) };
+    return {
+      message: error.message,
+      code: syntaxError,
+      ...(position !== undefined && { position: position + 1 }),
+    };
   }
   if (statements.length > 1) {
     return { message: 'cannot insert multiple commands into a prepared statement', code: syntaxError };
@@ -127,7 +131,9 @@ function judgeCall(call: object): Verdict | undefined {
 function judgeSetConfig(setting: Node | undefined): Verdict | undefined {
   const name = setting !== undefined && 'A_Const' in setting ? setting.A_Const.sval?.sval : undefined;
   if (name?.includes('.') === true) return undefined;
-  return refuse('set_config of anything but a custom setting, named by a literal, is not allowed to an identity role');
+  return refuse(
+    'set_config of anything but a custom setting, named by a literal, is not allowed to an identity role',
+  );
 }
 
 // Views through which a session sees or changes what is not its own.

@@ -135,15 +135,20 @@ function policy(name: string, command: Command, options: AnyPolicyOptions): PgPo
   if (to.length === 0 || to.some((role) => role === undefined || role === '')) {
     throw new TypeError(`${helper} '${name}': to is missing; name the roles, or 'public' for everybody`);
   }
-  const frozen = to.find((role) => role === 'current_user' || role === 'current_role' || role === 'session_user');
-  if (frozen !== undefined) {
-    throw new TypeError(`${helper} '${name}': to cannot be ${frozen}, which Postgres fixes to the migrating role`);
+  for (const keyword of ['current_user', 'current_role', 'session_user']) {
+    if (to.includes(keyword)) {
+      throw new TypeError(
+        `${helper} '${name}': to cannot be ${keyword}, which Postgres fixes to the migrating role`,
+      );
+    }
   }
 
   const as = options.as ?? 'permissive';
   const written = (expression: SQL): SQL =>
     // Postgres takes NULL for false here; written out, so that a reader of the policy need not know.
-    as === 'restrictive' ? sql`coalesce(${policyExpression(expression)}, false)` : policyExpression(expression);
+    as === 'restrictive'
+      ? sql`coalesce(${policyExpression(expression)}, false)`
+      : policyExpression(expression);
 
   const result = pgPolicy(name, {
     as,

@@ -86,4 +86,3 @@ async function hmac(key: CryptoKey, message: Uint8Array<ArrayBuffer>): Promise<U
 function pad(key: Uint8Array, filler: number): Uint8Array {
   return Uint8Array.from({ length: blockBytes }, (_, index) => (key[index] ?? 0) ^ filler);
 }
-

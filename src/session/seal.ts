@@ -39,7 +39,10 @@ export async function seal(identity: Identity, key: SealKey, options: SealOption
     throw new AuthorizeError('ERR_IDENTITY_INVALID', 'the identity names no role');
   }
   if (claims.sub !== undefined && (typeof claims.sub !== 'string' || claims.sub === '')) {
-    throw new AuthorizeError('ERR_IDENTITY_INVALID', 'the claim sub is not a string with at least one character');
+    throw new AuthorizeError(
+      'ERR_IDENTITY_INVALID',
+      'the claim sub is not a string with at least one character',
+    );
   }
   const issued = Math.floor(options.nowSeconds);
   const expires = Math.min(issued + sealLifetimeSeconds, Math.floor(expiresAt));

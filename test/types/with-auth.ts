@@ -1,5 +1,6 @@
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
+import { expectTypeOf } from 'vitest';
 
 import { withAuth } from '../../src/driver/node-postgres.ts';
 import { authUid, insertPolicy, selectPolicy } from '../../src/index.ts';
@@ -7,15 +8,13 @@ import { schema, todos } from '../support/todo-app.ts';
 
 // Compiled by `npm run check`, never run.
 
-type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
-const holds = <T extends true>(): T | undefined => undefined;
-
 const plain = drizzle({ client: new pg.Pool(), schema });
 const db = withAuth(plain, {});
 const handle = db.$withAuth('token');
 
 // The handle is exactly what the database was.
-holds<Equal<typeof handle, typeof plain>>();
+expectTypeOf(handle).toEqualTypeOf(plain);
+expectTypeOf(handle).not.toBeAny();
 
 export async function positives(): Promise<void> {
   const rows = await handle.query.todos.findMany({ with: { notes: true } });

@@ -43,22 +43,40 @@ export function answerTo(error: unknown): ErrorAnswer {
   if (error instanceof pg.DatabaseError) return answer(400, fieldsOf(error));
   if (error instanceof Refusal) {
     const { message, code, detail, hint, position } = error;
-    return answer(error.status, { message, code, severity: code && 'ERROR', detail, hint, position: position?.toString() });
+    return answer(error.status, {
+      message,
+      code,
+      severity: code && 'ERROR',
+      detail,
+      hint,
+      position: position?.toString(),
+    });
   }
-  if (error instanceof ResultTooLargeError) return answer(507, { message: error.message, code: '', severity: '' });
+  if (error instanceof ResultTooLargeError)
+    return answer(507, { message: error.message, code: '', severity: '' });
   if (isAuthorizeError(error)) {
     const { status, sqlState } = answerToCode(error.code);
     const severity = sqlState && 'ERROR';
-    return answer(status, { message: error.message, code: sqlState, severity, detail: error.code, hint: error.hint });
+    return answer(status, {
+      message: error.message,
+      code: sqlState,
+      severity,
+      detail: error.code,
+      hint: error.hint,
+    });
   }
-  return answer(500, { message: 'the database could not answer', code: '', severity: '' });
+  return answer(500, { message: 'the gateway got no answer from its database', code: '', severity: '' });
 }
 
 function answerToCode(code: ErrorCode): { readonly status: number; readonly sqlState: string } {
   if (code.startsWith('ERR_TOKEN_') || code === 'ERR_PROVIDER_UNKNOWN') {
     return { status: 400, sqlState: invalidAuthorization };
   }
-  if (code === 'ERR_PROVIDER_ROLE' || code === 'ERR_STATEMENT_REFUSED' || code === 'ERR_CONNECTION_IN_DOUBT') {
+  if (
+    code === 'ERR_PROVIDER_ROLE' ||
+    code === 'ERR_STATEMENT_REFUSED' ||
+    code === 'ERR_CONNECTION_IN_DOUBT'
+  ) {
     return { status: 400, sqlState: insufficientPrivilege };
   }
   // The key set cannot be had, which the person with the token can do nothing about but can be told of.
@@ -69,13 +87,8 @@ function answerToCode(code: ErrorCode): { readonly status: number; readonly sqlS
 type Fields = Partial<Record<(typeof errorKeys)[number], string | undefined>>;
 
 function fieldsOf(error: pg.DatabaseError): Fields {
-  const { code, detail, hint, position, internalPosition, internalQuery, severity, where } = error;
-  const { table, column, schema, dataType, constraint, file, line, routine } = error;
-  return {
-    message: error.message,
-    ...{ code, detail, hint, position, internalPosition, internalQuery, severity, where },
-    ...{ table, column, schema, dataType, constraint, file, line, routine },
-  };
+  // DatabaseError has a field of the same name for each key.
+  return Object.fromEntries(errorKeys.map((key) => [key, error[key]]));
 }
 
 function answer(status: number, fields: Fields): ErrorAnswer {

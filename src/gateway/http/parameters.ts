@@ -1,10 +1,5 @@
 export type JsonValue =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue };
+  null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
 /** A parameter as Postgres reads it: arrays as array literals, objects as JSON, the rest as text. */
 export function toPostgresText(value: JsonValue): string | null {

@@ -44,7 +44,8 @@ export interface SqlBody {
 /** @throws Refusal */
 export function parseHeaders(headers: IncomingHttpHeaders): SqlHeaders {
   const isolationLevel = headers['neon-batch-isolation-level'];
-  if (isolationLevel !== undefined && !isIsolationLevel(isolationLevel)) throw new Refusal('invalid isolation level');
+  if (isolationLevel !== undefined && !isIsolationLevel(isolationLevel))
+    throw new Refusal('invalid isolation level');
   return {
     ...parseConnectionString(single(headers['neon-connection-string'])),
     token: parseAuthorization(headers.authorization),
@@ -115,7 +116,8 @@ function parseQuery(query: unknown, arrayMode: boolean): SqlQuery {
   if (!isObject(query) || typeof query.query !== 'string') throw wrongShape();
   const { params = [], arrayMode: ownArrayMode } = query;
   if (!Array.isArray(params)) throw wrongShape();
-  if (ownArrayMode !== undefined && ownArrayMode !== null && typeof ownArrayMode !== 'boolean') throw wrongShape();
+  if (ownArrayMode !== undefined && ownArrayMode !== null && typeof ownArrayMode !== 'boolean')
+    throw wrongShape();
   return {
     text: query.query,
     // What JSON.parse returns is JSON.

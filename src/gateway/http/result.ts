@@ -48,7 +48,8 @@ type Writer = (text: string) => string;
 
 const { BOOL, INT2, INT4, FLOAT4, FLOAT8, JSON: JSON_OID, JSONB } = pg.types.builtins;
 
-const number: Writer = (text) => (Number.isFinite(Number(text)) ? String(Number(text)) : JSON.stringify(text));
+const number: Writer = (text) =>
+  Number.isFinite(Number(text)) ? String(Number(text)) : JSON.stringify(text);
 const verbatim: Writer = (text) => text;
 
 const scalarWriters: ReadonlyMap<number, Writer> = new Map<number, Writer>([
@@ -85,7 +86,9 @@ interface ArrayOfText extends ReadonlyArray<string | null | ArrayOfText> {}
 
 // The parser that node-postgres uses itself; it has no type declaration.
 const { arrayParser } = pg.types as unknown as {
-  arrayParser: { create(text: string, entry: (text: string | null) => string | null): { parse(): ArrayOfText } };
+  arrayParser: {
+    create(text: string, entry: (text: string | null) => string | null): { parse(): ArrayOfText };
+  };
 };
 
 function parseArray(text: string): ArrayOfText {

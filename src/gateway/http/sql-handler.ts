@@ -7,7 +7,14 @@ import { Refusal } from '../refusal.ts';
 import type { RolePools } from '../role-pools.ts';
 import type { StatementPolicy } from '../statement-policy.ts';
 import { answerTo } from './error-body.ts';
-import { isolationLevels, parseBody, parseHeaders, readBody, type BatchOptions, type SqlHeaders } from './request.ts';
+import {
+  isolationLevels,
+  parseBody,
+  parseHeaders,
+  readBody,
+  type BatchOptions,
+  type SqlHeaders,
+} from './request.ts';
 import { resultToJson } from './result.ts';
 
 export interface SqlHandlerOptions {
@@ -63,14 +70,21 @@ async function answerSql(request: IncomingMessage, options: SqlHandlerOptions): 
     });
   }
   if (headers.database !== database) {
-    throw new Refusal(`the gateway serves the database '${database}', not '${headers.database}'`, { code: '3D000' });
+    throw new Refusal(`the gateway serves the database '${database}', not '${headers.database}'`, {
+      code: '3D000',
+    });
   }
   const identity = await identify(headers, options.verifier);
 
   const { queries, isBatch } = parseBody(await readBody(request, options.maxBodyBytes), headers.arrayMode);
   for (const query of queries) options.assertAllowed(query.text);
 
-  const steps = queries.map(({ text, values }): FlushStep => ({ text, values, rowMode: 'array', types: asText }));
+  const steps = queries.map(({ text, values }): FlushStep => ({
+    text,
+    values,
+    rowMode: 'array',
+    types: asText,
+  }));
   const results = !isBatch
     ? await pool.run(identity, steps, { maxResultBytes })
     : queries.length === 0
@@ -81,7 +95,10 @@ async function answerSql(request: IncomingMessage, options: SqlHandlerOptions): 
     const result = results[index];
     if (result === undefined) throw new Error('a query has no result');
     // asText leaves every value as text, and rowMode makes arrays of them.
-    return resultToJson(result as typeof result & { rows: (string | null)[][] }, { rawText: headers.rawText, arrayMode });
+    return resultToJson(result as typeof result & { rows: (string | null)[][] }, {
+      rawText: headers.rawText,
+      arrayMode,
+    });
   });
   return isBatch
     ? { body: `{"results":[${written.join(',')}]}`, headers: batchEcho(headers.batch) }
@@ -102,7 +119,9 @@ async function identify({ role, token }: SqlHeaders, verifier: Verifier): Promis
 // One object for all visitors, so that a connection's seal for it serves again.
 const visitor: Identity = Object.freeze({ role: 'anonymous', claims: Object.freeze({}) });
 
-const asText = { getTypeParser: () => (value: string) => value } as unknown as NonNullable<FlushStep['types']>;
+const asText = { getTypeParser: () => (value: string) => value } as unknown as NonNullable<
+  FlushStep['types']
+>;
 
 const commit: FlushStep = { text: 'COMMIT', internal: true, transactionControl: true };
 

@@ -54,7 +54,7 @@ async function refusal(work: PromiseLike<unknown>): Promise<unknown> {
   throw new Error('it was let through');
 }
 
-const titles = (rows: readonly { title: string }[]): string[] => rows.map(({ title }) => title).sort();
+const titles = (rows: readonly { title: string }[]): string[] => rows.map(({ title }) => title).toSorted();
 
 describe('each surface of a handle is the person whose token it was made with', () => {
   const surfaces: Record<

@@ -54,7 +54,10 @@ it.each([false, true])(
         expect(proxy.takeRoundTrips()).toBe(1);
         await handle.query.todos.findMany({ with: { notes: true } });
         expect(proxy.takeRoundTrips()).toBe(1);
-        await handle.insert(todos).values({ title: `one more ${pipeline}` }).returning();
+        await handle
+          .insert(todos)
+          .values({ title: `one more ${pipeline}` })
+          .returning();
         expect(proxy.takeRoundTrips()).toBe(1);
         await handle.execute(sql`select 1`);
         expect(proxy.takeRoundTrips()).toBe(1);
