@@ -1,0 +1,100 @@
+import { KeySetError } from '../errors.ts';
+
+/** The part of `fetch` that is used here; a host may bring its own. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export interface KeySetRequest {
+  /** What messages call the provider. */
+  readonly name: string;
+  readonly url: string;
+  readonly fetch: Fetch;
+  /** For the whole exchange, the body included. */
+  readonly timeoutMs: number;
+  readonly maxBodyBytes: number;
+}
+
+/**
+ * One GET of a key set: no redirect, a deadline that holds even for a `fetch` that ignores its signal, and a limit
+ * on the body that is enforced while it arrives (after decompression).
+ *
+ * @returns the parsed JSON, of which nothing is known yet
+ * @throws {KeySetError} ERR_KEY_SET_UNREACHABLE without an answer of status 200 in time; ERR_KEY_SET_INVALID if the
+ * body is too large or not JSON
+ */
+export async function fetchKeySet(request: KeySetRequest): Promise<unknown> {
+  const signal = AbortSignal.timeout(request.timeoutMs);
+  const timeout = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(timedOut(request)), { once: true });
+  });
+  return parse(request, await Promise.race([download(request, signal), timeout]));
+}
+
+async function download(request: KeySetRequest, signal: AbortSignal): Promise<string> {
+  try {
+    const response = await request.fetch(request.url, {
+      method: 'GET',
+      redirect: 'manual',
+      signal,
+      headers: { accept: 'application/json, application/jwk-set+json' },
+    });
+    if (response.status !== 200) {
+      await response.body?.cancel();
+      const redirected =
+        response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400);
+      throw unreachable(
+        request,
+        redirected
+          ? 'answered with a redirect, which is not followed'
+          : `answered with status ${response.status}`,
+      );
+    }
+    return await readText(request, response);
+  } catch (error) {
+    if (error instanceof KeySetError) throw error;
+    if (signal.aborted) throw timedOut(request);
+    // What fetch throws speaks of hosts and sockets; no token has been near it.
+    throw unreachable(request, 'could not be fetched', error);
+  }
+}
+
+async function readText(request: KeySetRequest, response: Response): Promise<string> {
+  if (response.body === null) return '';
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let text = '';
+  let received = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    received += value.byteLength;
+    if (received > request.maxBodyBytes) {
+      await reader.cancel();
+      throw new KeySetError(
+        'ERR_KEY_SET_INVALID',
+        `the key set of "${request.name}" is larger than ${request.maxBodyBytes} bytes`,
+      );
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+}
+
+function parse(request: KeySetRequest, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // Without the cause: V8 quotes the text in it.
+    throw new KeySetError('ERR_KEY_SET_INVALID', `the key set of "${request.name}" is not JSON`);
+  }
+}
+
+function timedOut(request: KeySetRequest): KeySetError {
+  return unreachable(request, `did not arrive within ${request.timeoutMs} ms`);
+}
+
+function unreachable(request: KeySetRequest, what: string, cause?: unknown): KeySetError {
+  return new KeySetError(
+    'ERR_KEY_SET_UNREACHABLE',
+    `the key set of "${request.name}" ${what}`,
+    cause === undefined ? {} : { cause },
+  );
+}

@@ -1,0 +1,14 @@
+/**
+ * Who a verified token speaks for.
+ *
+ * The object and everything inside it is frozen. While a verifier remembers a token, every verification of that
+ * token for the same role returns this very object, so it can be the key of a `WeakMap`.
+ */
+export interface Identity {
+  /** The Postgres role that this person's SQL runs as. */
+  readonly role: string;
+  /** The payload of the token, deeply frozen; `sub` is a string that is not empty. */
+  readonly claims: Readonly<Record<string, unknown>>;
+  /** When the identity stops being accepted: `exp` of the token plus the clock tolerance, in whole epoch seconds. */
+  readonly expiresAt: number;
+}

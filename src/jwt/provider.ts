@@ -1,0 +1,140 @@
+import type { JSONWebKeySet } from 'jose';
+import { asymmetricAlgorithms, fewestSecretBytes, keyFits, symmetricAlgorithms } from './algorithm.ts';
+
+/** Where the keys of a provider are: at a URL, at hand, or a secret that is shared with whoever signs. */
+export type ProviderKeys =
+  { readonly jwksUrl: URL } | { readonly jwks: JSONWebKeySet } | { readonly secret: Uint8Array<ArrayBuffer> };
+
+/**
+ * Who issues tokens, as data: {@link jwks} and {@link customKeys} make one, {@link createVerifier} reads it.
+ * Frozen.
+ */
+export interface Provider {
+  /** What error messages call it. */
+  readonly name: string;
+  readonly keys: ProviderKeys;
+  /** The values of `iss` that are accepted, compared as exact strings. Empty: `iss` is not checked. */
+  readonly issuers: readonly string[];
+  /** One of these must be in `aud`. `null`: `aud` is not checked. */
+  readonly audiences: readonly string[] | null;
+  /** The values of `alg` that are accepted. Never `none`, and HMAC only together with a secret. */
+  readonly algorithms: readonly string[];
+  /** The Postgres roles that this provider's tokens may be used for. */
+  readonly roles: readonly string[];
+}
+
+/** What all providers have in common, as the user writes it. */
+export interface ProviderOptions {
+  /**
+   * The `iss` that tokens must have, to the letter: mind the slash at the end, which some providers write and some
+   * do not. `null` says, on purpose, that `iss` is not checked: do that only where nobody else can get a token
+   * signed with the same keys.
+   */
+  readonly issuer: string | readonly string[] | null;
+  /**
+   * What must be in `aud`; one of several is enough. Default: not checked. Give it wherever other applications
+   * get tokens from the same issuer.
+   */
+  readonly audience?: string | readonly string[] | undefined;
+  /** The signature algorithms that are accepted, whatever a token or a key says of itself. */
+  readonly algorithms?: readonly string[] | undefined;
+  /** The Postgres roles that tokens may be used for. Default: `['authenticated']`. */
+  readonly roles?: readonly string[] | undefined;
+  /** What error messages call the provider. */
+  readonly name?: string | undefined;
+}
+
+/** The names of {@link ProviderOptions}, for the check that no other is given. */
+export const providerOptionNames = ['issuer', 'audience', 'algorithms', 'roles', 'name'] as const;
+
+/** A frozen provider from checked options; `caller` is the function that messages name. */
+export function toProvider(
+  caller: string,
+  keys: ProviderKeys,
+  options: ProviderOptions,
+  defaults: { readonly name: string; readonly algorithms: readonly string[] },
+): Provider {
+  const { issuer, audience, algorithms = defaults.algorithms, roles = ['authenticated'] } = options;
+  const { name = defaults.name } = options;
+  if (issuer === undefined) {
+    throw new TypeError(`${caller}(): "issuer" is required; null says that it is not to be checked`);
+  }
+  const provider: Provider = {
+    name,
+    keys: Object.freeze(keys),
+    issuers: issuer === null ? [] : texts(caller, 'issuer', typeof issuer === 'string' ? [issuer] : issuer),
+    audiences:
+      audience === undefined
+        ? null
+        : texts(caller, 'audience', typeof audience === 'string' ? [audience] : audience),
+    algorithms: texts(caller, 'algorithms', algorithms),
+    roles: texts(caller, 'roles', roles),
+  };
+  checkProvider(caller, provider);
+  return Object.freeze(provider);
+}
+
+/**
+ * Refuses a provider that could accept what it should not: one with unsafe algorithms, or with algorithms that do
+ * not belong to its kind of key.
+ *
+ * @throws {TypeError} naming the option
+ */
+export function checkProvider(caller: string, provider: Provider): void {
+  const { keys } = provider;
+  if (typeof keys !== 'object' || keys === null) throw new TypeError(`${caller}(): "keys" is required`);
+  if ('jwksUrl' in keys) checkKeySetUrl(caller, keys.jwksUrl);
+  if (typeof provider.name !== 'string' || provider.name === '') {
+    throw new TypeError(`${caller}(): "name" must be a string that is not empty`);
+  }
+  if (!Array.isArray(provider.issuers)) throw new TypeError(`${caller}(): "issuers" must be a list`);
+  for (const [option, list] of [
+    ['algorithms', provider.algorithms],
+    ['roles', provider.roles],
+    ['audiences', provider.audiences ?? ['not checked']],
+  ] as const) {
+    if (!Array.isArray(list) || list.length === 0) {
+      throw new TypeError(`${caller}(): "${option}" must be a list that is not empty`);
+    }
+  }
+  const possible = 'secret' in keys ? symmetricAlgorithms : asymmetricAlgorithms;
+  if (!provider.algorithms.every((algorithm) => possible.includes(algorithm))) {
+    throw new TypeError(
+      `${caller}(): "algorithms" may only have ${possible.join(', ')} with ${'secret' in keys ? 'a secret' : 'public keys'}`,
+    );
+  }
+  if ('secret' in keys && keys.secret.length < fewestSecretBytes(provider.algorithms)) {
+    throw new TypeError(
+      `${caller}(): "keys.secret" needs at least ${fewestSecretBytes(provider.algorithms)} bytes for ${provider.algorithms.join(', ')}`,
+    );
+  }
+  if (
+    'jwks' in keys &&
+    !keys.jwks.keys.some((jwk) => provider.algorithms.some((algorithm) => keyFits(jwk, algorithm)))
+  ) {
+    throw new TypeError(`${caller}(): "algorithms" has none that the keys can be used with`);
+  }
+}
+
+/** Keys that arrive over a connection that anybody can write to are anybody's keys. */
+function checkKeySetUrl(caller: string, url: URL): void {
+  if (url.username !== '' || url.password !== '') {
+    throw new TypeError(`${caller}(): "url" must not have credentials in it`);
+  }
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
+    throw new TypeError(`${caller}(): "url" must be https; http is for loopback addresses only`);
+  }
+}
+
+/** `URL` has already brought every way to write an IPv4 address (127.1, 0x7f000001) into its dotted form. */
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
+}
+
+function texts(caller: string, option: string, list: unknown): readonly string[] {
+  const isList = Array.isArray(list) && list.length > 0;
+  if (!isList || !list.every((text): text is string => typeof text === 'string' && text !== '')) {
+    throw new TypeError(`${caller}(): "${option}" must be made of strings that are not empty, at least one`);
+  }
+  return Object.freeze([...new Set(list)]);
+}
