@@ -1,4 +1,6 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
+// node looks for its own --env-file everywhere in the command line but behind `--`, and ends when there is no such
+// file yet: hence the first line.
 import { readFileSync } from 'node:fs';
 
 import { AuthorizeError, isAuthorizeError } from '../errors.ts';

@@ -110,14 +110,18 @@ async function install(ownerUrl: string, environment: Environment, values: Value
     );
     return 0;
   }
+  const variables = variablesOf(key, report.roles);
+  if (showUrls) {
+    // Nothing else on this stream, so that it can be appended to a file.
+    for (const [name, value] of Object.entries(variables)) print(`${name}=${value}`);
+    return 0;
+  }
   printReport(report);
   for (const what of hardening.done) printDone(what);
   for (const { what, leavesOpen } of hardening.notPermitted) {
     printWarning(`the host does not permit: ${what}; this leaves open: ${leavesOpen}`);
   }
-  const variables = variablesOf(key, report.roles);
   if (file !== undefined) printDone(`${Object.keys(variables).join(', ')} are in ${file} (mode 0600)`);
-  if (showUrls) for (const [name, value] of Object.entries(variables)) print(`${name}=${value}`);
   return 0;
 }
 
