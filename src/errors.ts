@@ -42,7 +42,6 @@ export const errorCodes = {
   ERR_PORT_IN_USE: 'the port is taken',
   ERR_POSTGRES_BINARY: 'the embedded PostgreSQL could not be started',
   ERR_DEV_NOT_RUNNING: 'no development issuer has been started in this folder',
-  ERR_REQUEST_INVALID: 'the HTTP request is not one that the gateway understands',
   ERR_USAGE: 'the command line is wrong',
 } as const;
 

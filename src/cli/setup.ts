@@ -114,6 +114,7 @@ async function install(ownerUrl: string, environment: Environment, values: Value
   if (showUrls) {
     // Nothing else on this stream, so that it can be appended to a file.
     for (const [name, value] of Object.entries(variables)) print(`${name}=${value}`);
+    for (const { what } of hardening.notPermitted) printProgress(`the host does not permit: ${what}`);
     return 0;
   }
   printReport(report);
