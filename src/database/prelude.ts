@@ -90,7 +90,7 @@ END $$`;
  * where the MAC covers the context, the database's name and everything behind the first dot.
  */
 function judged(seal: string): string {
-  const field = (position: number): string => `split_part(split_part(given.signed, ' ', 1), '.', ${position})`;
+  // Every OFFSET 0 keeps the planner from putting an expression in the place of each of its uses.
   return `(
     SELECT CASE
         WHEN given.mac = '' THEN 'missing'
@@ -98,24 +98,26 @@ function judged(seal: string): string {
         WHEN sha256(convert_to(given.mac, 'UTF8')) <> sha256(convert_to(encode(
             sha256(key.outer_pad || sha256(key.inner_pad || convert_to(
               ${quoteLiteral(sealContext)} || current_database() || ' ' || given.signed, 'UTF8'))), 'hex'), 'UTF8'))
-          THEN 'forged'
-        WHEN ${field(1)} <> '1' THEN 'forged'
-        WHEN ${field(6)} <> encode(convert_to(given.role, 'UTF8'), 'hex') THEN 'role'
-        WHEN ${field(5)} NOT IN ('0', pg_backend_pid()::text) THEN 'connection'
-        WHEN ${field(3)}::bigint - 5 > given.now OR ${field(4)}::bigint <= given.now
-          OR ${field(4)}::bigint - ${field(3)}::bigint > 60 THEN 'time'
+          OR given.header[1] <> '1' THEN 'forged'
+        WHEN given.header[6] <> encode(convert_to(given.role, 'UTF8'), 'hex') THEN 'role'
+        WHEN given.header[5] NOT IN ('0', pg_backend_pid()::text) THEN 'connection'
+        WHEN given.header[3]::bigint - 5 > given.now OR given.header[4]::bigint <= given.now
+          OR given.header[4]::bigint - given.header[3]::bigint > 60 THEN 'time'
         ELSE 'genuine'
       END AS verdict,
       substr(given.signed, strpos(given.signed, ' ') + 1) AS claims,
       given.role
     FROM (
-      SELECT split_part(seal.text, '.', 1) AS mac,
-        substr(seal.text, strpos(seal.text, '.') + 1) AS signed,
+      SELECT split.mac, split.signed, string_to_array(split_part(split.signed, ' ', 1), '.') AS header,
         coalesce(nullif(current_setting('role'), 'none'), session_user) AS role,
         floor(extract(epoch FROM transaction_timestamp()))::bigint AS now
-      FROM (SELECT coalesce(${seal}, '') AS text) AS seal
+      FROM (
+        SELECT split_part(seal.text, '.', 1) AS mac, substr(seal.text, strpos(seal.text, '.') + 1) AS signed
+        FROM (SELECT coalesce(${seal}, '') AS text OFFSET 0) AS seal OFFSET 0
+      ) AS split OFFSET 0
     ) AS given
-    LEFT JOIN auth.seal_keys AS key ON key.id = ${field(2)}
+    LEFT JOIN auth.seal_keys AS key ON key.id = given.header[2]
+    OFFSET 0
   ) AS seal`;
 }
 
