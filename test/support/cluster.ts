@@ -3,8 +3,6 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
 
-import type {} from './global-setup.ts';
-
 export interface CreateDatabaseOptions {
   /**
    * Who owns the database and its schema `public`: the superuser, or a role of its own with LOGIN and CREATEROLE alone,

@@ -10,7 +10,7 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const workers = Number(project.vitest.config.maxWorkers);
+  const workers = project.vitest.config.maxWorkers;
   const clusters = await Promise.all(Array.from({ length: workers }, () => startEmbeddedCluster()));
   project.provide(
     'clusterUrls',

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -29,6 +29,8 @@ const running: Dev[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'dev-'));
+  // As root the data would go elsewhere, where the server's user can reach it, and stay there.
+  await chmod(folder, 0o711);
 });
 
 afterEach(async () => {
