@@ -1,0 +1,54 @@
+-- drizzle-authorize: generated; change the schema and run drizzle-kit generate, not this file
+-- drizzle-authorize:state {"version":1,"prelude":1,"identityRoles":["authenticated","anonymous"],"managedRoles":["anonymous","authenticated"],"tables":[{"schema":"public","name":"todos","rowSecurity":true,"policies":{"add own todos":"df59b3664b9f5f3d","change own todos":"ef28588282942095","delete own todos":"c7a809f6e93b4952","view public todos":"ada7740ceff775b5","view todos":"a71fb8c4cb1e2c80"},"grants":{"anonymous":{"SELECT":true},"authenticated":{"SELECT":true,"INSERT":true,"UPDATE":true,"DELETE":true}}}]}
+-- anonymous: may SELECT on public.todos (1 policy)
+-- authenticated: may SELECT, INSERT, UPDATE, DELETE on public.todos (5 policies)
+CREATE TABLE "todos" (
+	"id" bigserial PRIMARY KEY NOT NULL,
+	"user_id" text DEFAULT auth.user_id() NOT NULL,
+	"title" text NOT NULL,
+	"done" boolean DEFAULT false NOT NULL,
+	"is_public" boolean DEFAULT false NOT NULL,
+	"inserted_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE INDEX "todos_user_id_index" ON "todos" USING btree ("user_id");
+--> statement-breakpoint
+REVOKE ALL ON "public"."todos" FROM "authenticated", "anonymous";
+--> statement-breakpoint
+REVOKE ALL ON "public"."todos" FROM PUBLIC;
+--> statement-breakpoint
+ALTER TABLE "public"."todos" ENABLE ROW LEVEL SECURITY;
+--> statement-breakpoint
+CREATE POLICY "add own todos" ON "public"."todos" AS PERMISSIVE FOR INSERT TO "authenticated" WITH CHECK ((select auth.user_id()) = "todos"."user_id");
+--> statement-breakpoint
+CREATE POLICY "change own todos" ON "public"."todos" AS PERMISSIVE FOR UPDATE TO "authenticated" USING ((select auth.user_id()) = "todos"."user_id");
+--> statement-breakpoint
+CREATE POLICY "delete own todos" ON "public"."todos" AS PERMISSIVE FOR DELETE TO "authenticated" USING ((select auth.user_id()) = "todos"."user_id");
+--> statement-breakpoint
+CREATE POLICY "view public todos" ON "public"."todos" AS PERMISSIVE FOR SELECT TO "anonymous", "authenticated" USING ("todos"."is_public");
+--> statement-breakpoint
+CREATE POLICY "view todos" ON "public"."todos" AS PERMISSIVE FOR SELECT TO "authenticated" USING ((select auth.user_id() = user_id));
+--> statement-breakpoint
+GRANT SELECT ON "public"."todos" TO "anonymous";
+--> statement-breakpoint
+GRANT SELECT, INSERT, UPDATE, DELETE ON "public"."todos" TO "authenticated";
+--> statement-breakpoint
+DO $$ DECLARE sequence regclass := pg_catalog.pg_get_serial_sequence('"public"."todos"', 'id'); BEGIN
+  IF sequence IS NULL THEN RETURN; END IF;
+  EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM PUBLIC, "authenticated", "anonymous"', sequence);
+  EXECUTE format('GRANT USAGE ON SEQUENCE %s TO "authenticated"', sequence);
+END $$;
+--> statement-breakpoint
+DO $$ DECLARE opened text; BEGIN
+  SELECT string_agg(format('%s to %s', class.oid::regclass, role.rolname), ', ') INTO opened
+  FROM pg_catalog.pg_class AS class, pg_catalog.pg_roles AS role
+  WHERE class.oid = ANY (ARRAY['"public"."todos"']::regclass[])
+    AND role.rolname IN ('authenticated', 'anonymous')
+    AND (has_table_privilege(role.oid, class.oid, 'TRUNCATE')
+      OR NOT class.relrowsecurity AND (has_table_privilege(role.oid, class.oid, 'SELECT, INSERT, UPDATE, DELETE')
+        OR has_any_column_privilege(role.oid, class.oid, 'SELECT, INSERT, UPDATE')));
+  IF opened IS NOT NULL THEN
+    RAISE EXCEPTION 'open past row level security: %', opened
+      USING HINT = 'Give the table a policy in the schema, or revoke what was granted by hand.';
+  END IF;
+END $$;

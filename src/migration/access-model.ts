@@ -1,0 +1,205 @@
+import { is, sql, type SQL } from 'drizzle-orm';
+import {
+  getTableConfig,
+  PgDialect,
+  PgPolicy,
+  PgRole,
+  PgTable,
+  type AnyPgColumn,
+  type PgPolicyToOption,
+} from 'drizzle-orm/pg-core';
+
+import { AuthorizeError } from '../errors.ts';
+import { isIdentityRole, policyMetadata } from '../policy/metadata.ts';
+import { anonymousRole, authenticatedRole } from '../policy/roles.ts';
+import { grantsOf, type Grants } from './grants.ts';
+import { createPolicy, type PolicyDefinition } from './policy-definition.ts';
+import { breakpoint } from './statements.ts';
+import { compareText, qualifiedName, type TableName } from './table-name.ts';
+
+/** Who may do what, as the schema declares it: everything about access that a migration has to write. */
+export interface AccessModel {
+  /** `authenticated`, `anonymous`, then every other exported identity role by name. */
+  readonly identityRoles: readonly string[];
+  /** Roles that the schema exports, whoever creates them. */
+  readonly declaredRoles: readonly string[];
+  /** By qualified name. */
+  readonly tables: readonly TableAccess[];
+}
+
+export interface TableAccess extends TableName {
+  /** False for a table that only a linked policy names: drizzle-kit knows nothing of it. */
+  readonly declared: boolean;
+  readonly columns: readonly string[];
+  /** Columns whose values come from a sequence that Postgres made for them. */
+  readonly serialColumns: readonly string[];
+  readonly rowSecurity: boolean;
+  /** By name. */
+  readonly policies: readonly PolicyDefinition[];
+  readonly grants: Grants;
+}
+
+export interface AccessModelOptions {
+  /** As in drizzle.config.ts. */
+  readonly casing?: 'snake_case' | 'camelCase' | undefined;
+}
+
+/**
+ * Reads the access model out of what schema files export. Tables count once, however often they are exported.
+ *
+ * @throws AuthorizeError `ERR_POLICY_INVALID` for a policy that Postgres would refuse, cut or not enforce
+ */
+export function readAccessModel(exported: Iterable<unknown>, options: AccessModelOptions = {}): AccessModel {
+  const dialect = new PgDialect(options.casing ? { casing: options.casing } : {});
+  const tables = new Map<string, PgTable>();
+  const linked = new Map<string, { readonly table: PgTable; readonly policies: PgPolicy[] }>();
+  const roles = new Map<string, PgRole>();
+
+  for (const value of new Set(exported)) {
+    if (is(value, PgTable)) tables.set(keyOf(value), value);
+    else if (is(value, PgRole)) roles.set(value.name, value);
+    else if (is(value, PgPolicy)) {
+      const table = linkedTable(value);
+      if (!table) continue; // drizzle-kit warns about it
+      const others = linked.get(keyOf(table));
+      if (others) others.policies.push(value);
+      else linked.set(keyOf(table), { table, policies: [value] });
+    }
+  }
+
+  const standard = [authenticatedRole.name, anonymousRole.name];
+  const further = [...roles.values()].filter(isIdentityRole).map((role) => role.name);
+  const identityRoles = [
+    ...standard,
+    ...further.filter((name) => !standard.includes(name)).toSorted(compareText),
+  ];
+
+  const access = [...tables].map(([key, table]) =>
+    tableAccess(table, linked.get(key)?.policies ?? [], { declared: true, identityRoles, dialect }),
+  );
+  for (const [key, { table, policies }] of linked) {
+    if (tables.has(key)) continue;
+    access.push(tableAccess(table, policies, { declared: false, identityRoles, dialect }));
+  }
+  return {
+    identityRoles,
+    declaredRoles: [...roles.keys()].toSorted(compareText),
+    tables: access.toSorted((a, b) => compareText(qualifiedName(a), qualifiedName(b))),
+  };
+}
+
+interface Reading {
+  readonly declared: boolean;
+  readonly identityRoles: readonly string[];
+  readonly dialect: PgDialect;
+}
+
+function tableAccess(table: PgTable, linkedPolicies: readonly PgPolicy[], reading: Reading): TableAccess {
+  const config = getTableConfig(table);
+  const name = nameOf(table);
+  const columns = config.columns.map((column) => columnName(column, reading.dialect));
+
+  const policies = [...config.policies, ...linkedPolicies].map((policy) =>
+    definition(policy, { ...reading, table: name, columns }),
+  );
+  const names = policies.map((policy) => policy.name);
+  const twice = names.find((policy, index) => names.indexOf(policy) !== index);
+  if (twice !== undefined) throw invalid(twice, name, 'has the same name as another policy of the table');
+
+  return {
+    ...name,
+    declared: reading.declared,
+    columns,
+    serialColumns: config.columns
+      .filter((column) => /^(small|big)?serial$/i.test(column.getSQLType()))
+      .map((column) => columnName(column, reading.dialect)),
+    rowSecurity: config.enableRLS || policies.length > 0,
+    policies: policies.toSorted((a, b) => compareText(a.name, b.name)),
+    grants: grantsOf(policies),
+  };
+}
+
+interface PolicyReading extends Reading {
+  readonly table: TableName;
+  readonly columns: readonly string[];
+}
+
+function definition(policy: PgPolicy, reading: PolicyReading): PolicyDefinition {
+  const { table, dialect } = reading;
+  const refuse = (reason: string): AuthorizeError => invalid(policy.name, table, reason);
+  const bytes = new TextEncoder().encode(policy.name).length;
+  if (bytes === 0) throw refuse('has no name');
+  if (bytes > 63) throw refuse(`has a name of ${bytes} bytes, which Postgres would cut to 63`);
+
+  const command = policy.for ?? 'all';
+  const as = policy.as ?? 'permissive';
+  if (policy.withCheck && (command === 'select' || command === 'delete')) {
+    throw refuse(`is for ${command}, which has no withCheck`);
+  }
+  if (policy.using && command === 'insert') throw refuse('is for insert, which has no using');
+  if (as === 'permissive' && !policy.using && !policy.withCheck) {
+    throw refuse('is permissive and has neither using nor withCheck');
+  }
+
+  const to = policy.to === undefined ? undefined : roleNames(policy.to);
+  if (to?.length === 0) throw refuse('has an empty list of roles');
+  if (to?.some((role) => role === '')) throw refuse('names a role without a name');
+
+  const columns = policyMetadata(policy).columns?.map((column) => columnName(column, dialect));
+  const foreign = columns?.find((column) => !reading.columns.includes(column));
+  if (foreign !== undefined) throw refuse(`names the column "${foreign}", which the table does not have`);
+
+  const expression = (value: SQL | undefined): string | undefined => {
+    if (!value) return undefined;
+    // A copy: the schema's own object is drizzle-kit's to read. Values become literals, since `$1` is no policy.
+    const { sql: text, params } = dialect.sqlToQuery(sql`${value}`.inlineParams());
+    if (params.length > 0) throw refuse('contains a placeholder, for which nobody can give a value');
+    return text;
+  };
+  const result: PolicyDefinition = {
+    name: policy.name,
+    as,
+    for: command,
+    to: to ?? ['public'],
+    grantees: to ?? reading.identityRoles,
+    using: expression(policy.using),
+    withCheck: expression(policy.withCheck),
+    columns,
+  };
+  if (createPolicy(table, result).includes(breakpoint)) throw refuse(`contains "${breakpoint}"`);
+  return result;
+}
+
+function roleNames(to: PgPolicyToOption): readonly string[] {
+  if (Array.isArray(to)) return [...new Set(to.flatMap(roleNames))].toSorted(compareText);
+  return [is(to, PgRole) ? to.name : to];
+}
+
+// The name as it is written, which depends on `casing`.
+function columnName(column: AnyPgColumn, dialect: PgDialect): string {
+  const reference = dialect.sqlToQuery(sql`${column}`).sql;
+  const quoted = /"((?:[^"]|"")*)"$/.exec(reference)?.[1];
+  return quoted === undefined ? column.name : quoted.replaceAll('""', '"');
+}
+
+function nameOf(table: PgTable): TableName {
+  const { schema, name } = getTableConfig(table);
+  return { schema: schema ?? 'public', name };
+}
+
+function keyOf(table: PgTable): string {
+  return qualifiedName(nameOf(table));
+}
+
+// `.link()` keeps the table in a field that drizzle-orm does not declare.
+function linkedTable(policy: PgPolicy): PgTable | undefined {
+  const table: unknown = Reflect.get(policy, '_linkedTable');
+  return is(table, PgTable) ? table : undefined;
+}
+
+function invalid(policy: string, table: TableName, reason: string): AuthorizeError {
+  return new AuthorizeError(
+    'ERR_POLICY_INVALID',
+    `the policy "${policy}" on ${table.schema}.${table.name} ${reason}`,
+  );
+}

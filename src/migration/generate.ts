@@ -1,0 +1,145 @@
+import { preludeComment, preludeStatements } from '../database/prelude.ts';
+import { AuthorizeError } from '../errors.ts';
+import { readAccessModel, type AccessModel, type AccessModelOptions } from './access-model.ts';
+import { generateCustom, type KitInvocation } from './drizzle-kit.ts';
+import {
+  isPlaceholder,
+  ownNames,
+  readMigrationsFolder,
+  unfinishedMigrations,
+  writeMigration,
+  type MigrationFile,
+} from './migrations-folder.ts';
+import { preludeState, renderHeader } from './migration-state.ts';
+import { accessChanged, closedModel, rewriteMigration, type Migration } from './rewrite.ts';
+import { findSchemaFiles, loadSchemaFiles } from './schema-files.ts';
+import { joinStatements, splitStatements } from './statements.ts';
+import { compareText, qualifiedName, type TableName } from './table-name.ts';
+
+export interface GenerateOptions extends AccessModelOptions {
+  /** As in drizzle.config.ts. */
+  readonly schema: string | readonly string[];
+  /** The migrations folder. */
+  readonly out: string;
+  readonly kit: KitInvocation;
+}
+
+/** What a run has written, one short line each. */
+export type GenerateReport = readonly string[];
+
+/**
+ * The part of `drizzle-kit generate` before drizzle-kit looks at the schema: reads the access model, and writes
+ * the first migration where there is none yet.
+ *
+ * @returns the model and what was written
+ * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`: nothing has been written
+ */
+export function beforeKit(options: GenerateOptions): {
+  readonly model: AccessModel;
+  readonly report: GenerateReport;
+} {
+  const files = findSchemaFiles(options.schema, process.cwd());
+  const model = readAccessModel(loadSchemaFiles(files), options);
+  const folder = readMigrationsFolder(options.out);
+  if (folder.state.prelude > 0) return { model, report: [] };
+
+  const file =
+    folder.migrations.find((made) => isPlaceholder(made, ownNames.prelude)) ??
+    makeRoom(options, ownNames.prelude);
+  writeMigration(file, preludeSql(model.identityRoles));
+  return { model, report: [`the auth schema written into ${file.path}`] };
+}
+
+/**
+ * The part after drizzle-kit: completes what it wrote, or writes a migration when only access has changed.
+ *
+ * @throws AuthorizeError `ERR_MIGRATION_INCOMPLETE` when drizzle-kit stopped without writing its part
+ */
+export function afterKit(options: GenerateOptions, model: AccessModel): GenerateReport {
+  const folder = readMigrationsFolder(options.out);
+  const latest = folder.migrations.at(-1);
+  if (!latest) return [];
+  refuseStaleSnapshot(model, latest);
+
+  let state = folder.state;
+  const unfinished = unfinishedMigrations(folder);
+  if (unfinished.length === 0) {
+    if (!accessChanged(model, state)) return [];
+    const file = makeRoom(options, ownNames.access);
+    const input = { statements: [], before: latest.snapshot, after: latest.snapshot, previous: state, model };
+    return [write(file, rewriteMigration(input))];
+  }
+  return unfinished.map(({ file, before }, index) => {
+    const statements = isPlaceholder(file, ownNames.access) ? [] : splitStatements(file.sql);
+    // An interrupted run may have left one behind, for which the schema of that time is gone: it closes what it
+    // touches, and the last one opens it again.
+    const target = index === unfinished.length - 1 ? model : closedModel(state, file.snapshot);
+    const migration = rewriteMigration({
+      statements,
+      before,
+      after: file.snapshot,
+      previous: state,
+      model: target,
+    });
+    state = migration.state;
+    return write(file, migration);
+  });
+}
+
+function write(file: MigrationFile, migration: Migration): string {
+  writeMigration(file, migration.sql);
+  const policies = count(migration.policies, 'policy', 'policies');
+  const grants = count(migration.grants, 'grant', 'grants');
+  return `${policies} and ${grants} written into ${file.path}`;
+}
+
+function count(n: number, one: string, many: string): string {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
+function preludeSql(identityRoles: readonly string[]): string {
+  const header = renderHeader(preludeState(identityRoles), [
+    `${preludeComment}: the identity roles ${identityRoles.join(', ')} and the functions that tell who asks`,
+  ]);
+  return `${header}\n${joinStatements(preludeStatements(identityRoles))}`;
+}
+
+function makeRoom(options: GenerateOptions, name: string): MigrationFile {
+  // Prefixes by the clock name snapshots by the second, and two in one second would be one file.
+  const byClock = (tag: string | undefined): boolean => tag !== undefined && /^\d{5,}_/.test(tag);
+  const known = readMigrationsFolder(options.out).migrations;
+  if (byClock(known.at(-1)?.tag)) waitForNextSecond();
+  generateCustom(options.kit, name);
+  const made = readMigrationsFolder(options.out).migrations.at(-1);
+  if (!made || made.tag === known.at(-1)?.tag || !isPlaceholder(made, name)) {
+    throw new AuthorizeError('ERR_KIT_UNSUPPORTED', `drizzle-kit made no room for the migration "${name}"`, {
+      hint: 'Run `npx drizzle-kit check`.',
+    });
+  }
+  if (byClock(made.tag)) waitForNextSecond();
+  return made;
+}
+
+function waitForNextSecond(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000 - (Date.now() % 1000) + 1);
+}
+
+// drizzle-kit exits with 0 after some of its errors. Had it succeeded, its newest snapshot would be the schema.
+function refuseStaleSnapshot(model: AccessModel, latest: MigrationFile): void {
+  const declared = model.tables.filter((table) => table.declared);
+  if (outline(declared) === outline([...latest.snapshot.tables.values()])) return;
+  throw new AuthorizeError(
+    'ERR_MIGRATION_INCOMPLETE',
+    'drizzle-kit stopped before it had written its migration',
+    {
+      hint: 'Its own message above says why; nothing of the access rules was written.',
+    },
+  );
+}
+
+function outline(tables: readonly (TableName & { readonly columns: readonly string[] })[]): string {
+  const lines = tables.map((table) =>
+    [qualifiedName(table), ...[...table.columns].toSorted(compareText)].join(),
+  );
+  return lines.toSorted(compareText).join('\n');
+}

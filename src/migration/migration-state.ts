@@ -1,0 +1,144 @@
+import { preludeVersion } from '../database/prelude.ts';
+import { AuthorizeError } from '../errors.ts';
+import type { AccessModel, TableAccess } from './access-model.ts';
+import type { Grants } from './grants.ts';
+import { policyDigest } from './policy-definition.ts';
+import { compareText, qualifiedName, type TableName } from './table-name.ts';
+
+/** What the migrations up to here have put into the database, as far as access is concerned. */
+export interface MigrationState {
+  /** The version of this format. */
+  readonly version: typeof stateVersion;
+  /** The version of the auth schema; 0 before the prelude. */
+  readonly prelude: number;
+  readonly identityRoles: readonly string[];
+  /** Roles whose privileges on the tables are ours to give and to take; identity roles included. */
+  readonly managedRoles: readonly string[];
+  /** By qualified name. */
+  readonly tables: readonly TableState[];
+}
+
+export interface TableState extends TableName {
+  /** The table is not drizzle-kit's: only a linked policy names it. */
+  readonly linked?: true;
+  readonly rowSecurity: boolean;
+  /** Digest of the definition, by name. */
+  readonly policies: Readonly<Record<string, string>>;
+  readonly grants: Grants;
+}
+
+const stateVersion = 1;
+
+export const emptyState: MigrationState = {
+  version: stateVersion,
+  prelude: 0,
+  identityRoles: [],
+  managedRoles: [],
+  tables: [],
+};
+
+/** The state once the auth schema is there and nothing else. */
+export function preludeState(identityRoles: readonly string[]): MigrationState {
+  return {
+    ...emptyState,
+    prelude: preludeVersion,
+    identityRoles,
+    managedRoles: [...identityRoles].toSorted(compareText),
+  };
+}
+
+/** The state that a migration to the model leads to. Row level security that is on stays on. */
+export function stateOf(model: AccessModel, previous: MigrationState): MigrationState {
+  const grantees = model.tables
+    .flatMap((table) => Object.keys(table.grants))
+    .filter((role) => role !== 'public');
+  const guarded = new Set(previous.tables.filter((table) => table.rowSecurity).map(qualifiedName));
+  return {
+    version: stateVersion,
+    prelude: previous.prelude,
+    identityRoles: model.identityRoles,
+    managedRoles: [...new Set([...model.identityRoles, ...grantees])].toSorted(compareText),
+    tables: model.tables.map((table) => ({
+      ...tableState(table),
+      rowSecurity: table.rowSecurity || guarded.has(qualifiedName(table)),
+    })),
+  };
+}
+
+function tableState(table: TableAccess): TableState {
+  return {
+    schema: table.schema,
+    name: table.name,
+    ...(table.declared ? {} : { linked: true }),
+    rowSecurity: table.rowSecurity,
+    policies: Object.fromEntries(table.policies.map((policy) => [policy.name, policyDigest(table, policy)])),
+    grants: table.grants,
+  };
+}
+
+const title =
+  '-- drizzle-authorize: generated; change the schema and run drizzle-kit generate, not this file';
+const marker = '-- drizzle-authorize:state ';
+
+/** The comment that starts a migration: for people what it changes, and the state for the next run. */
+export function renderHeader(state: MigrationState, words: readonly string[]): string {
+  return [
+    title,
+    `${marker}${JSON.stringify(state)}`,
+    ...words.map((line) => `-- ${line.replaceAll('\n', ' ')}`),
+  ].join('\n');
+}
+
+/**
+ * Reads the state back; undefined when the migration carries none.
+ *
+ * @param file names the migration in errors
+ * @throws AuthorizeError `ERR_MIGRATION_INCOMPLETE` when the state was edited, `ERR_KIT_UNSUPPORTED` when a newer
+ *   release wrote it
+ */
+export function parseHeader(sql: string, file: string): MigrationState | undefined {
+  const line = sql.split('\n').find((candidate) => candidate.startsWith(marker));
+  if (line === undefined) return undefined;
+  const state = parseJson(line.slice(marker.length));
+  if (isNewer(state)) {
+    throw new AuthorizeError(
+      'ERR_KIT_UNSUPPORTED',
+      `${file} was written by a newer release of drizzle-authorize`,
+    );
+  }
+  if (isState(state)) return state;
+  throw new AuthorizeError(
+    'ERR_MIGRATION_INCOMPLETE',
+    `the line "${marker.trim()}" in ${file} cannot be read`,
+    {
+      hint: 'Restore the file from version control.',
+    },
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isNewer(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const state: Partial<Record<keyof MigrationState, unknown>> = value;
+  return Number(state.version) > stateVersion || Number(state.prelude) > preludeVersion;
+}
+
+// We wrote it ourselves: the outline tells a state from a cut or edited line.
+function isState(value: unknown): value is MigrationState {
+  if (typeof value !== 'object' || value === null) return false;
+  const state: Partial<Record<keyof MigrationState, unknown>> = value;
+  return (
+    state.version === stateVersion &&
+    typeof state.prelude === 'number' &&
+    Array.isArray(state.identityRoles) &&
+    Array.isArray(state.managedRoles) &&
+    Array.isArray(state.tables)
+  );
+}

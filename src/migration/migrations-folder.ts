@@ -1,0 +1,120 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { AuthorizeError } from '../errors.ts';
+import { emptyState, parseHeader, type MigrationState } from './migration-state.ts';
+import { emptySnapshot, parseSnapshot, type Snapshot } from './snapshot.ts';
+
+/** What drizzle-kit has put into its `out` folder, in the order in which it is applied. */
+export interface MigrationsFolder {
+  readonly path: string;
+  readonly migrations: readonly MigrationFile[];
+  /** What the newest header says; the empty state when there is none. */
+  readonly state: MigrationState;
+}
+
+export interface MigrationFile {
+  /** Such as `0001_add_todos`. */
+  readonly tag: string;
+  /** The path as people know it, for messages. */
+  readonly path: string;
+  readonly sql: string;
+  /** The schema after the migration, as drizzle-kit noted it. */
+  readonly snapshot: Snapshot;
+  /** Ours, when we wrote or completed the file. */
+  readonly state: MigrationState | undefined;
+}
+
+/** An unfinished migration, with the schema as it was before. */
+export interface UnfinishedMigration {
+  readonly file: MigrationFile;
+  readonly before: Snapshot;
+}
+
+/** The names of migrations that we ask drizzle-kit to make room for. */
+export const ownNames = { prelude: 'authorize_prelude', access: 'authorize' } as const;
+
+const placeholder = '-- Custom SQL migration file, put your code below! --';
+
+/**
+ * Reads the folder; one that is missing is empty.
+ *
+ * @throws AuthorizeError `ERR_MIGRATION_INCOMPLETE` when a file that the journal names cannot be read
+ */
+export function readMigrationsFolder(path: string): MigrationsFolder {
+  const journal = join(path, 'meta', '_journal.json');
+  if (!existsSync(journal)) return { path, migrations: [], state: emptyState };
+  const migrations = journalTags(journal).map((tag): MigrationFile => {
+    const file = join(path, `${tag}.sql`);
+    const sql = read(file);
+    const meta = join(path, 'meta', `${tag.slice(0, tag.indexOf('_'))}_snapshot.json`);
+    // drizzle-kit needs the newest only, and projects lose older ones.
+    const snapshot = existsSync(meta) ? parse(meta, parseSnapshot) : emptySnapshot;
+    return { tag, path: file, sql, snapshot, state: parseHeader(sql, file) };
+  });
+  return { path, migrations, state: migrations.findLast((file) => file.state)?.state ?? emptyState };
+}
+
+/**
+ * Migrations that we have still to complete: drizzle-kit's own that are newer than our last header, and files of
+ * ours that are still empty. What people write after `generate --custom` leaves drizzle-kit's snapshot as it was,
+ * and what is older than our first header was there before us.
+ */
+export function unfinishedMigrations(folder: MigrationsFolder): readonly UnfinishedMigration[] {
+  const { migrations } = folder;
+  const last = migrations.findLastIndex((file) => file.state);
+  return migrations.flatMap((file, index) => {
+    const before = migrations[index - 1]?.snapshot ?? emptySnapshot;
+    if (index <= last) return [];
+    const byKit = last >= 0 && file.snapshot.content !== before.content;
+    return byKit || isPlaceholder(file) ? [{ file, before }] : [];
+  });
+}
+
+/** True for a file of this name, or of any of ours, that drizzle-kit made for us and that we have not filled. */
+export function isPlaceholder(file: MigrationFile, name?: string): boolean {
+  const names: readonly string[] = name === undefined ? Object.values(ownNames) : [name];
+  return names.includes(file.tag.slice(file.tag.indexOf('_') + 1)) && file.sql.trim() === placeholder;
+}
+
+/** Replaces the file in one step: whoever reads it sees the old text or the new one. */
+export function writeMigration(file: MigrationFile, sql: string): void {
+  const temporary = `${file.path}.${process.pid}.tmp`;
+  writeFileSync(temporary, sql);
+  renameSync(temporary, file.path);
+}
+
+function journalTags(journal: string): readonly string[] {
+  return parse(journal, (text) => {
+    const content: unknown = JSON.parse(text);
+    if (typeof content !== 'object' || content === null) throw new TypeError('no journal');
+    if (!('entries' in content) || !Array.isArray(content.entries)) throw new TypeError('no entries');
+    return content.entries.map((entry: unknown) => {
+      if (typeof entry !== 'object' || entry === null || !('tag' in entry)) throw new TypeError('no tag');
+      return String(entry.tag);
+    });
+  });
+}
+
+function parse<T>(file: string, parser: (text: string) => T): T {
+  const text = read(file);
+  try {
+    return parser(text);
+  } catch (cause) {
+    throw new AuthorizeError('ERR_MIGRATION_INCOMPLETE', `${file} is damaged`, {
+      cause,
+      hint: 'Restore it from version control.',
+    });
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new AuthorizeError('ERR_MIGRATION_INCOMPLETE', `${file} is missing or cannot be read`, {
+      cause,
+      hint: 'Restore it, or take its entry out of meta/_journal.json and its snapshot away, if it was never applied.',
+    });
+  }
+}

@@ -1,0 +1,126 @@
+import { createRole } from '../database/prelude.ts';
+import { quoteIdentifier } from '../database/quote-identifier.ts';
+import type { AccessModel, TableAccess } from './access-model.ts';
+import {
+  closingAssertion,
+  farewell,
+  revokeAll,
+  schemaUsage,
+  sequenceUsage,
+  welcome,
+} from './access-statements.ts';
+import { changeWords } from './change-words.ts';
+import { privilegeList, type Grants } from './grants.ts';
+import type { MigrationInput } from './migration-input.ts';
+import { renderHeader, stateOf, type MigrationState } from './migration-state.ts';
+import { quoteRole } from './quote-role.ts';
+import type { Snapshot } from './snapshot.ts';
+import { classify, createRoleUnlessExists, dropRoleUnlessNeeded, joinStatements } from './statements.ts';
+import { compareText, qualifiedName } from './table-name.ts';
+import { touchedTables } from './touched-tables.ts';
+
+export interface Migration {
+  /** The whole file. */
+  readonly sql: string;
+  readonly state: MigrationState;
+  /** How many policies and table privileges it writes. */
+  readonly policies: number;
+  readonly grants: number;
+}
+
+/**
+ * The migration that takes the database to the model, drizzle-kit's own statements included.
+ *
+ * The order leaves no table open at any point, also where a migration is not one transaction: privileges go
+ * first and come last, policies that change are dropped before drizzle-kit's statements and created after them,
+ * and the last statement fails if an identity role can reach a table past row level security.
+ */
+export function rewriteMigration(input: MigrationInput): Migration {
+  const { previous, model } = input;
+  const state = stateOf(model, previous);
+  const kit = input.statements.map((statement) => ({ statement, ...classify(statement) }));
+  const anew = kit.some(({ kind }) => kind === 'destructive');
+  const tables = touchedTables(input, state, anew);
+  const roles = {
+    added: state.identityRoles.filter((role) => !previous.identityRoles.includes(role)),
+    removed: previous.identityRoles.filter((role) => !state.identityRoles.includes(role)),
+  };
+
+  const existing = tables.filter((table) => table.existsBefore);
+  const created = tables.filter((table) => table.existsAfter && !table.existsBefore);
+  const remaining = tables.filter((table) => table.existsAfter);
+  const policies = remaining.flatMap((table) => table.create);
+
+  const statements = [
+    ...roles.added.map(createRole),
+    ...kit.flatMap((s) => (s.kind === 'create role' ? [createRoleUnlessExists(s.role, s.statement)] : [])),
+    ...welcome(roles.added),
+    ...revokeAll(existing, previous, state),
+    ...existing.flatMap((table) =>
+      table.drop.map(
+        (policy) => `DROP POLICY IF EXISTS ${quoteIdentifier(policy)} ON ${qualifiedName(table)}`,
+      ),
+    ),
+    ...kit.flatMap((s) => (s.kind === 'other' || s.kind === 'destructive' ? [s.statement] : [])),
+    ...revokeAll(created, previous, state),
+    ...remaining.flatMap((table) =>
+      table.next?.rowSecurity ? [`ALTER TABLE ${qualifiedName(table)} ENABLE ROW LEVEL SECURITY`] : [],
+    ),
+    ...policies,
+    ...schemaUsage(previous, state),
+    ...remaining.flatMap((table) => [
+      ...Object.entries(table.next?.grants ?? {}).map(
+        ([role, held]) => `GRANT ${privilegeList(held)} ON ${qualifiedName(table)} TO ${quoteRole(role)}`,
+      ),
+      ...(table.access?.serialColumns ?? []).map((column) => sequenceUsage(table, column, previous, state)),
+    ]),
+    ...farewell(roles.removed),
+    ...kit.flatMap((s) =>
+      s.kind === 'drop role' && !model.declaredRoles.includes(s.role) && !state.managedRoles.includes(s.role)
+        ? [dropRoleUnlessNeeded(s.role)]
+        : [],
+    ),
+    ...(tables.length > 0 ? closingAssertion(state) : []),
+  ];
+
+  return {
+    sql: `${renderHeader(state, changeWords(tables, roles))}\n${joinStatements(statements)}`,
+    state,
+    policies: policies.length,
+    grants: remaining.reduce((sum, table) => sum + countGrants(table.next?.grants ?? {}), 0),
+  };
+}
+
+/** True when the model asks for something that no migration has written yet. */
+export function accessChanged(model: AccessModel, previous: MigrationState): boolean {
+  return JSON.stringify(stateOf(model, previous)) !== JSON.stringify(previous);
+}
+
+/**
+ * The model of a database in which nobody may do anything: for a migration that a later one completes.
+ * Tables keep their row level security.
+ */
+export function closedModel(previous: MigrationState, after: Snapshot): AccessModel {
+  const closed = { columns: [], serialColumns: [], policies: [], grants: {} };
+  const tables: TableAccess[] = [
+    ...[...after.tables.values()].map(({ schema, name, rowSecurity }) => ({
+      ...closed,
+      schema,
+      name,
+      rowSecurity,
+      declared: true,
+    })),
+    ...previous.tables
+      .filter((table) => table.linked && !after.tables.has(qualifiedName(table)))
+      .map(({ schema, name, rowSecurity }) => ({ ...closed, schema, name, rowSecurity, declared: false })),
+  ];
+  return {
+    identityRoles: previous.identityRoles,
+    declaredRoles: [],
+    tables: tables.toSorted((a, b) => compareText(qualifiedName(a), qualifiedName(b))),
+  };
+}
+
+function countGrants(grants: Grants): number {
+  return Object.values(grants).reduce((sum, held) => sum + Object.keys(held).length, 0);
+}

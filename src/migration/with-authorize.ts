@@ -1,0 +1,134 @@
+import type { Config } from 'drizzle-kit';
+
+import { AuthorizeError, isAuthorizeError } from '../errors.ts';
+import { currentInvocation, type KitInvocation } from './drizzle-kit.ts';
+import { afterKit, beforeKit, type GenerateOptions, type GenerateReport } from './generate.ts';
+import { readMigrationsFolder, unfinishedMigrations } from './migrations-folder.ts';
+
+/**
+ * Makes `drizzle-kit generate` complete: the migrations that it writes carry the auth schema, every policy of the
+ * Drizzle schema as declared, and the grants that the policies imply.
+ *
+ * Wrap the config of drizzle.config.ts; the config itself comes back as it was, but that statement breakpoints are
+ * always on. What happens then depends on the command that evaluates the file:
+ * - `generate` writes the first migration where there is none (`authorize_prelude`), and completes each migration
+ *   of drizzle-kit's. Where drizzle-kit sees no change but access has changed, it writes one of its own. Running it
+ *   twice writes nothing.
+ * - `migrate` is refused while a migration is half-made, and otherwise left alone.
+ * - `push` is refused, since drizzle-kit pushes policies without their expressions.
+ * - Everything else, `generate --custom` included, is left alone.
+ *
+ * A refusal is one sentence on stderr and exit code 1.
+ *
+ * @example
+ * export default withAuthorize(defineConfig({ dialect: 'postgresql', schema: './schema.ts', out: './drizzle' }));
+ * @see https://orm.drizzle.team/docs/drizzle-config-file
+ */
+export function withAuthorize<C extends Config>(config: C): C {
+  const kit = currentInvocation();
+  if (kit) onError(() => attach(config, kit), exit);
+  return { ...config, breakpoints: true };
+}
+
+function attach(config: Config, kit: KitInvocation): void {
+  const { out = 'drizzle' } = config;
+  switch (kit.command) {
+    case 'generate': {
+      if (kit.custom) return;
+      const options = generateOptions(config, kit);
+      const { model, report } = beforeKit(options);
+      print(report);
+      process.once('exit', (code) => {
+        if (code !== 0) return;
+        // Too late to exit, but not to say with which code.
+        onError(
+          () => print(afterKit(options, model)),
+          () => (process.exitCode = 1),
+        );
+      });
+      return;
+    }
+    case 'migrate': {
+      requirePostgres(config);
+      const [unfinished] = unfinishedMigrations(readMigrationsFolder(out));
+      if (!unfinished) return;
+      throw new AuthorizeError(
+        'ERR_MIGRATION_INCOMPLETE',
+        `${unfinished.file.path} is half-made: its access rules are missing`,
+        {
+          hint: 'Run `npx drizzle-kit generate`, which completes it.',
+        },
+      );
+    }
+    case 'push':
+      throw new AuthorizeError(
+        'ERR_KIT_UNSUPPORTED',
+        'drizzle-kit push creates policies without their expressions',
+        {
+          hint: 'Use `npx drizzle-kit generate` and `npx drizzle-kit migrate`.',
+        },
+      );
+    default:
+  }
+}
+
+function generateOptions(config: Config, kit: KitInvocation): GenerateOptions {
+  requirePostgres(config);
+  if (!kit.version.startsWith('0.31.')) {
+    throw new AuthorizeError(
+      'ERR_KIT_UNSUPPORTED',
+      `drizzle-kit ${kit.version} has not been tried; 0.31 has`,
+      {
+        hint: 'Install drizzle-kit 0.31.',
+      },
+    );
+  }
+  if (config.schema === undefined) {
+    throw new AuthorizeError('ERR_SCHEMA_UNREADABLE', 'drizzle.config.ts names no schema', {
+      hint: 'Set `schema` to the path of the schema file.',
+    });
+  }
+  if (config.migrations?.prefix === 'none' || kit.options.includes('--prefix=none')) {
+    throw new AuthorizeError(
+      'ERR_KIT_UNSUPPORTED',
+      "migrations.prefix 'none' leaves drizzle-kit without a history",
+      {
+        hint: "Use another prefix, such as 'index'.",
+      },
+    );
+  }
+  return { schema: config.schema, out: config.out ?? 'drizzle', casing: config.casing, kit };
+}
+
+function requirePostgres(config: Config): void {
+  if (config.dialect === 'postgresql') return;
+  throw new AuthorizeError(
+    'ERR_KIT_UNSUPPORTED',
+    `row level security needs PostgreSQL, not ${config.dialect}`,
+    {
+      hint: "Set `dialect` to 'postgresql'.",
+    },
+  );
+}
+
+// drizzle-kit would print a stack trace, or nothing, for an error that is thrown out of its config file.
+function onError(action: () => void, end: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const [hint, code] = isAuthorizeError(error) ? [error.hint, error.code] : [undefined, undefined];
+    process.stderr.write(
+      `[✗] drizzle-authorize: ${message}.${hint === undefined ? '' : ` ${hint}`}${code === undefined ? '' : ` (${code})`}\n`,
+    );
+    end();
+  }
+}
+
+function exit(): never {
+  process.exit(1);
+}
+
+function print(report: GenerateReport): void {
+  for (const line of report) process.stdout.write(`[✓] drizzle-authorize: ${line}\n`);
+}

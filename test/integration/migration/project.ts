@@ -1,0 +1,106 @@
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const repository = join(import.meta.dirname, '..', '..', '..');
+
+export interface RunResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A project as a user has it: a schema, drizzle.config.ts and the real drizzle-kit. */
+export interface Project {
+  readonly folder: string;
+  write(file: string, text: string): Promise<void>;
+  /** Replaces the body of schema.ts; everything that a schema needs is imported already. */
+  schema(body: string): Promise<void>;
+  kit(command: readonly string[], env?: NodeJS.ProcessEnv): Promise<RunResult>;
+  /** `drizzle-kit generate`, which has to succeed. */
+  generate(...options: readonly string[]): Promise<RunResult>;
+  /** `drizzle-kit migrate`, which has to succeed. */
+  migrate(url: string): Promise<RunResult>;
+  /** Names of the migrations, in order. */
+  migrations(): Promise<readonly string[]>;
+  /** The SQL of the newest migration. */
+  newest(): Promise<string>;
+  /** Every file of the migrations folder with its text. */
+  files(): Promise<Readonly<Record<string, string>>>;
+  remove(): Promise<void>;
+}
+
+const imports = `
+import { eq, sql } from 'drizzle-orm';
+import * as pg from 'drizzle-orm/pg-core';
+import { bigserial, boolean, index, integer, pgEnum, pgPolicy, pgRole, pgSchema, pgTable, serial, text } from 'drizzle-orm/pg-core';
+import {
+  allPolicy, anonymousRole, auth, authUid, authenticatedRole, crudPolicy, deletePolicy, identityRole, insertPolicy,
+  selectPolicy, updatePolicy,
+} from 'drizzle-authorize';
+`;
+
+export async function createProject(config = ''): Promise<Project> {
+  const folder = await mkdtemp(join(tmpdir(), 'authorize-project-'));
+  const modules = join(folder, 'node_modules');
+  await mkdir(modules);
+  await symlink(repository, join(modules, 'drizzle-authorize'));
+  for (const name of ['drizzle-kit', 'drizzle-orm', 'pg', '.bin']) {
+    await symlink(join(repository, 'node_modules', name), join(modules, name));
+  }
+
+  const write = (file: string, text: string): Promise<void> => writeFile(join(folder, file), text);
+  await write('package.json', '{ "name": "project", "private": true }');
+  await write(
+    'drizzle.config.ts',
+    `import { withAuthorize } from 'drizzle-authorize/kit';
+import { defineConfig } from 'drizzle-kit';
+export default withAuthorize(defineConfig({
+  dialect: 'postgresql', schema: './schema.ts', dbCredentials: { url: process.env['DATABASE_URL'] ?? '' }, ${config}
+}));`,
+  );
+
+  const kit: Project['kit'] = (command, env = {}) =>
+    new Promise((resolve, reject) => {
+      const child = spawn(join(modules, '.bin', 'drizzle-kit'), command, {
+        cwd: folder,
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let [stdout, stderr] = ['', ''];
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+      child.on('error', reject).on('close', (code) => resolve({ code, stdout, stderr }));
+    });
+  const succeed = async (command: readonly string[], env?: NodeJS.ProcessEnv): Promise<RunResult> => {
+    const result = await kit(command, env);
+    if (result.code === 0 && result.stderr === '') return result;
+    throw new Error(`drizzle-kit ${command.join(' ')}: ${result.code}\n${result.stdout}\n${result.stderr}`);
+  };
+  const migrations = async (): Promise<readonly string[]> =>
+    (await readdir(join(folder, 'drizzle'))).filter((name) => name.endsWith('.sql')).toSorted();
+
+  return {
+    folder,
+    write,
+    schema: (body) => write('schema.ts', imports + body),
+    kit,
+    generate: (...options) => succeed(['generate', ...options]),
+    migrate: (url) => succeed(['migrate'], { DATABASE_URL: url }),
+    migrations,
+    newest: async () => readFile(join(folder, 'drizzle', (await migrations()).at(-1) ?? ''), 'utf8'),
+    files: async () => {
+      const names = await readdir(join(folder, 'drizzle'), { recursive: true, withFileTypes: true });
+      const files = names
+        .filter((entry) => entry.isFile())
+        .map((entry) => join(entry.parentPath, entry.name));
+      return Object.fromEntries(
+        await Promise.all(
+          files.toSorted().map(async (file) => [file, await readFile(file, 'utf8')] as const),
+        ),
+      );
+    },
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}

@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest';
+
+import { parseSnapshot } from '../../../src/migration/snapshot.ts';
+
+const tables = {
+  'public.todos': {
+    name: 'todos',
+    schema: '',
+    columns: { id: {} },
+    policies: { p: {} },
+    isRLSEnabled: false,
+  },
+};
+
+it('reads tables under their qualified names', () => {
+  const { tables: read } = parseSnapshot(JSON.stringify({ tables }));
+  expect([...read]).toMatchObject([
+    [
+      '"public"."todos"',
+      { schema: 'public', name: 'todos', columns: ['id'], policies: ['p'], rowSecurity: true },
+    ],
+  ]);
+});
+
+it('is the same content under other ids, in another order and with empty parts filled in', () => {
+  const one = parseSnapshot(JSON.stringify({ id: '1', prevId: '0', version: '7', tables, _meta: { a: 1 } }));
+  const two = parseSnapshot(JSON.stringify({ views: {}, tables, version: '7', id: '2', prevId: '1' }));
+  const other = parseSnapshot(JSON.stringify({ tables: {}, version: '7' }));
+  expect(two.content).toBe(one.content);
+  expect(other.content).not.toBe(one.content);
+});
