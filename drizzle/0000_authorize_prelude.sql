@@ -19,13 +19,13 @@ CREATE SCHEMA auth;
 --> statement-breakpoint
 COMMENT ON SCHEMA auth IS 'drizzle-authorize prelude 1';
 --> statement-breakpoint
-GRANT USAGE ON SCHEMA auth TO "authenticated", "anonymous";
---> statement-breakpoint
 CREATE TABLE auth.identity_roles (name text PRIMARY KEY);
 --> statement-breakpoint
 COMMENT ON TABLE auth.identity_roles IS 'Roles that people''s SQL runs as: they get an error without a seal.';
 --> statement-breakpoint
-INSERT INTO auth.identity_roles (name) VALUES ('authenticated'), ('anonymous');
+GRANT USAGE ON SCHEMA auth TO "authenticated", "anonymous";
+--> statement-breakpoint
+INSERT INTO auth.identity_roles (name) VALUES ('authenticated'), ('anonymous') ON CONFLICT DO NOTHING;
 --> statement-breakpoint
 CREATE TABLE auth.seal_keys (id text PRIMARY KEY, inner_pad bytea NOT NULL CHECK (length(inner_pad) = 64), outer_pad bytea NOT NULL CHECK (length(outer_pad) = 64), installed_at timestamptz NOT NULL DEFAULT now());
 --> statement-breakpoint

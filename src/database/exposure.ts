@@ -129,10 +129,20 @@ async function keyExposures(client: pg.Client, key: string): Promise<readonly Ex
   const foreign = installed.size - (wanted.length - missing);
   return [
     ...(missing > 0
-      ? [{ what: `${missing} of ${wanted.length} keys in AUTHORIZE_KEY are not installed`, remedy: 'run drizzle-authorize setup' }]
+      ? [
+          {
+            what: `${missing} of ${wanted.length} keys in AUTHORIZE_KEY are not installed`,
+            remedy: 'run drizzle-authorize setup',
+          },
+        ]
       : []),
     ...(foreign > 0
-      ? [{ what: `${foreign} keys are installed that AUTHORIZE_KEY does not name`, remedy: 'run drizzle-authorize setup' }]
+      ? [
+          {
+            what: `${foreign} keys are installed that AUTHORIZE_KEY does not name`,
+            remedy: 'run drizzle-authorize setup',
+          },
+        ]
       : []),
   ];
 }

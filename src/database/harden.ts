@@ -73,26 +73,26 @@ const measures: readonly Measure[] = [
   {
     what: 'TEMP and CREATE on the database revoked from PUBLIC',
     leavesOpen: 'temporary tables, which can stand in front of real ones',
-    statements: (database, roles) => [`REVOKE TEMPORARY, CREATE ON DATABASE ${database} FROM PUBLIC, ${roles}`],
+    statements: (database, roles) => [
+      `REVOKE TEMPORARY, CREATE ON DATABASE ${database} FROM PUBLIC, ${roles}`,
+    ],
   },
   {
     what: 'CREATE on the schema public revoked from PUBLIC',
     leavesOpen: 'tables and functions of an identity role in the schema public',
     statements: (_, roles) => [`REVOKE CREATE ON SCHEMA public FROM PUBLIC, ${roles}`],
   },
-  ...Object.entries(reachingFunctions).map(
-    ([kind, names]): Measure => ({
-      what: `EXECUTE on ${kind} revoked from PUBLIC`,
-      leavesOpen: kind,
-      statements: () => [
-        `DO $$ DECLARE routine regprocedure; BEGIN
+  ...Object.entries(reachingFunctions).map(([kind, names]): Measure => ({
+    what: `EXECUTE on ${kind} revoked from PUBLIC`,
+    leavesOpen: kind,
+    statements: () => [
+      `DO $$ DECLARE routine regprocedure; BEGIN
           FOR routine IN SELECT oid FROM pg_catalog.pg_proc
             WHERE pronamespace = 'pg_catalog'::regnamespace AND proname IN (${names.map((name) => `'${name}'`).join(', ')})
           LOOP EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', routine); END LOOP;
         END $$`,
-      ],
-    }),
-  ),
+    ],
+  })),
 ];
 
 /**

@@ -75,7 +75,9 @@ export function assertLoginIsRole(login: Login, role: string): void {
     throw new AuthorizeError(
       'ERR_LOGIN_PRIVILEGED',
       `the pool logs in as '${login.role}', which row level security does not bind`,
-      { hint: `connect as '${role}' with the URL that drizzle-authorize setup wrote, or set allowPrivilegedLogin` },
+      {
+        hint: `connect as '${role}' with the URL that drizzle-authorize setup wrote, or set allowPrivilegedLogin`,
+      },
     );
   }
   if (login.role !== role) {

@@ -31,10 +31,9 @@ export function preludeStatements(identityRoles: readonly string[]): readonly st
     ...identityRoles.map(createRole),
     `CREATE SCHEMA auth`,
     `COMMENT ON SCHEMA auth IS ${quoteLiteral(preludeComment)}`,
-    `GRANT USAGE ON SCHEMA auth TO ${roles}`,
     `CREATE TABLE auth.identity_roles (name text PRIMARY KEY)`,
     `COMMENT ON TABLE auth.identity_roles IS 'Roles that people''s SQL runs as: they get an error without a seal.'`,
-    `INSERT INTO auth.identity_roles (name) VALUES ${identityRoles.map((role) => `(${quoteLiteral(role)})`).join(', ')}`,
+    ...addIdentityRoles(identityRoles),
     `CREATE TABLE auth.seal_keys (id text PRIMARY KEY, inner_pad bytea NOT NULL CHECK (length(inner_pad) = 64), outer_pad bytea NOT NULL CHECK (length(outer_pad) = 64), installed_at timestamptz NOT NULL DEFAULT now())`,
     `COMMENT ON TABLE auth.seal_keys IS 'HMAC pads of the sealing keys. Whoever reads this table can be anybody: leave it out of dumps.'`,
     `REVOKE ALL ON auth.identity_roles, auth.seal_keys FROM PUBLIC, ${roles}`,
@@ -57,7 +56,10 @@ export function preludeStatements(identityRoles: readonly string[]): readonly st
   ];
 }
 
-// Roles belong to the cluster: another database, or a migration that runs at the same moment, may have made it.
+/**
+ * Makes a role without a login, unless it exists: roles belong to the cluster, where another database, or a migration
+ * that runs at the same moment, may have made it.
+ */
 export function createRole(role: string): string {
   return `DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${quoteLiteral(role)}) THEN
@@ -65,6 +67,14 @@ export function createRole(role: string): string {
   END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$`;
+}
+
+/** Lets roles that exist read who asks, and makes them get an error where nobody does. */
+export function addIdentityRoles(roles: readonly string[]): readonly string[] {
+  return [
+    `GRANT USAGE ON SCHEMA auth TO ${roles.map(quoteIdentifier).join(', ')}`,
+    `INSERT INTO auth.identity_roles (name) VALUES ${roles.map((role) => `(${quoteLiteral(role)})`).join(', ')} ON CONFLICT DO NOTHING`,
+  ];
 }
 
 const refuseFunction = `CREATE FUNCTION auth.refuse(verdict text) RETURNS jsonb

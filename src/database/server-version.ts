@@ -16,7 +16,10 @@ export function assertServerSupported(version: number): void {
   const major = Math.floor(version / 10_000);
   const minor = version % 10_000;
   if (major < oldestMajor) {
-    throw new AuthorizeError('ERR_SERVER_UNSUPPORTED', `PostgreSQL ${major} is too old; ${oldestMajor} is the oldest`);
+    throw new AuthorizeError(
+      'ERR_SERVER_UNSUPPORTED',
+      `PostgreSQL ${major} is too old; ${oldestMajor} is the oldest`,
+    );
   }
   const safe = firstSafeMinor[major] ?? 0;
   if (minor < safe) {

@@ -110,9 +110,13 @@ async function installKeys(
 ): Promise<SetupReport['keys']> {
   const { rows: existing } = await client.query('SELECT id FROM auth.seal_keys');
   if (keyIsNew && existing.length > 0) {
-    throw new AuthorizeError('ERR_KEY_MISSING', 'AUTHORIZE_KEY is not set, and the database already has a sealing key', {
-      hint: 'set AUTHORIZE_KEY to the key in use; to start anew, delete the rows of auth.seal_keys first',
-    });
+    throw new AuthorizeError(
+      'ERR_KEY_MISSING',
+      'AUTHORIZE_KEY is not set, and the database already has a sealing key',
+      {
+        hint: 'set AUTHORIZE_KEY to the key in use; to start anew, delete the rows of auth.seal_keys first',
+      },
+    );
   }
   const keys = await Promise.all(secrets.map(createSealKey));
   let added = 0;
@@ -168,9 +172,13 @@ async function letLogIn(
     );
   }
   if (state.canLogin && ours && options.rotatePasswords !== true) {
-    throw new AuthorizeError('ERR_PASSWORD_UNKNOWN', `the role '${role}' has a password that is not known here`, {
-      hint: `give its URL as ${urlVariable(role)}, or pass --rotate-passwords to set a new one`,
-    });
+    throw new AuthorizeError(
+      'ERR_PASSWORD_UNKNOWN',
+      `the role '${role}' has a password that is not known here`,
+      {
+        hint: `give its URL as ${urlVariable(role)}, or pass --rotate-passwords to set a new one`,
+      },
+    );
   }
 
   const password = randomBytes(24).toString('base64url');
@@ -218,9 +226,13 @@ async function permitted(what: string, work: () => Promise<void>): Promise<void>
   } catch (error) {
     if (!(error instanceof pg.DatabaseError)) throw error;
     // The statement holds a verifier, and Postgres' message could quote it: only the code goes on.
-    throw new AuthorizeError('ERR_SETUP_REFUSED', `the host does not permit to ${what} (${error.code ?? 'no code'})`, {
-      hint: `run setup as the role that created it, or as a superuser of the cluster`,
-    });
+    throw new AuthorizeError(
+      'ERR_SETUP_REFUSED',
+      `the host does not permit to ${what} (${error.code ?? 'no code'})`,
+      {
+        hint: `run setup as the role that created it, or as a superuser of the cluster`,
+      },
+    );
   }
 }
 
@@ -240,7 +252,9 @@ async function logsIn(url: string, role: string, owner: pg.Client): Promise<bool
   client.on('error', () => {});
   try {
     await client.connect();
-    const [there, here] = await Promise.all([client, owner].map((each) => each.query<Whereabouts>(whereabouts)));
+    const [there, here] = await Promise.all(
+      [client, owner].map((each) => each.query<Whereabouts>(whereabouts)),
+    );
     const [a, b] = [there?.rows[0], here?.rows[0]];
     return a?.role === role && a.started === b?.started && a.database === b.database;
   } catch {

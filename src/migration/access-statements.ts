@@ -6,15 +6,6 @@ import { doBlock } from './statements.ts';
 import { compareText, qualifiedName, type TableName } from './table-name.ts';
 import type { TouchedTable } from './touched-tables.ts';
 
-/** For new identity roles: they have to find the functions, and the functions have to insist on their seal. */
-export function welcome(roles: readonly string[]): readonly string[] {
-  if (roles.length === 0) return [];
-  return [
-    `GRANT USAGE ON SCHEMA auth TO ${roles.map(quoteIdentifier).join(', ')}`,
-    `INSERT INTO auth.identity_roles (name) VALUES ${roles.map((role) => `(${quoteLiteral(role)})`).join(', ')} ON CONFLICT DO NOTHING`,
-  ];
-}
-
 /** For roles that are identity roles no more. */
 export function farewell(roles: readonly string[]): readonly string[] {
   if (roles.length === 0) return [];

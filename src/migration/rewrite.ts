@@ -1,14 +1,7 @@
-import { createRole } from '../database/prelude.ts';
+import { addIdentityRoles, createRole } from '../database/prelude.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
 import type { AccessModel, TableAccess } from './access-model.ts';
-import {
-  closingAssertion,
-  farewell,
-  revokeAll,
-  schemaUsage,
-  sequenceUsage,
-  welcome,
-} from './access-statements.ts';
+import { closingAssertion, farewell, revokeAll, schemaUsage, sequenceUsage } from './access-statements.ts';
 import { changeWords } from './change-words.ts';
 import { privilegeList, type Grants } from './grants.ts';
 import type { MigrationInput } from './migration-input.ts';
@@ -54,7 +47,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
   const statements = [
     ...roles.added.map(createRole),
     ...kit.flatMap((s) => (s.kind === 'create role' ? [createRoleUnlessExists(s.role, s.statement)] : [])),
-    ...welcome(roles.added),
+    ...(roles.added.length > 0 ? addIdentityRoles(roles.added) : []),
     ...revokeAll(existing, previous, state),
     ...existing.flatMap((table) =>
       table.drop.map(

@@ -262,7 +262,7 @@ describe('a request is refused', () => {
       'could not parse the HTTP request body: expected {"query": string, "params"?: array} or {"queries": [...]}',
     ],
   ])('with %s', async (_, headers, body, message) => {
-    const { status, json, headers: answered } = await post(body, headers as Record<string, string>);
+    const { status, json, headers: answered } = await post(body, headers);
     expect(status).toBe(400);
     expect(json).toMatchObject({ message });
     expect(answered.get('content-type')).toBe('application/json');
