@@ -61,6 +61,8 @@ export async function startDevEnvironment(options: DevOptions): Promise<DevEnvir
   await assertMigrations(migrationsFolder);
   const folder = resolve(devFolder);
   await mkdir(folder, { recursive: true });
+  // Secrets and a database: not for the repository.
+  await writeFile(join(folder, '.gitignore'), '*\n');
 
   const cleanup: (() => Promise<unknown>)[] = [];
   const stop = async (): Promise<void> => {

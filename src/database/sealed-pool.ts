@@ -81,7 +81,7 @@ export class SealedPool {
   }
 
   async #take(): Promise<pg.PoolClient> {
-    const client = await this.#options.pool.connect();
+    const client = await this.#connect();
     // While a client is out, the pool does not listen: a connection that breaks would end the process.
     client.on('error', brokenConnection);
     try {
@@ -94,6 +94,21 @@ export class SealedPool {
     } catch (error) {
       void this.#giveBack(client, Promise.resolve(false));
       throw error;
+    }
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.#options.pool.connect();
+    } catch (error) {
+      const code = error instanceof Error && 'syscall' in error && 'code' in error ? error.code : undefined;
+      // Postgres' own words, and the pool's, say enough.
+      if (typeof code !== 'string') throw error;
+      throw new AuthorizeError(
+        'ERR_DATABASE_UNREACHABLE',
+        `the database of the role '${this.#options.role}' cannot be reached (${code})`,
+        { cause: error, hint: 'check the connection URL of the role and that PostgreSQL runs there' },
+      );
     }
   }
 

@@ -68,6 +68,7 @@ export function answerTo(error: unknown): ErrorAnswer {
   return answer(500, { message: 'the gateway got no answer from its database', code: '', severity: '' });
 }
 
+// 500: nothing that the person could do differently.
 function answerToCode(code: ErrorCode): { readonly status: number; readonly sqlState: string } {
   if (code.startsWith('ERR_TOKEN_') || code === 'ERR_PROVIDER_UNKNOWN') {
     return { status: 400, sqlState: invalidAuthorization };

@@ -127,7 +127,7 @@ describe('dev', () => {
       code: 'ECONNREFUSED',
     });
     await expect(fetch(`${String(ready['http'])}/.well-known/jwks.json`)).rejects.toThrow();
-    expect(await readdir(join(folder, '.authorize'))).toEqual(['issuer.json']);
+    expect((await readdir(join(folder, '.authorize'))).toSorted()).toEqual(['.gitignore', 'issuer.json']);
   });
 
   it('keeps its data, its key and its logins from one start to the next', async () => {
@@ -174,7 +174,7 @@ describe('dev refuses, in one sentence and with nothing left behind', () => {
     expect(stderr).toMatch(
       new RegExp(`^error: the port ${port} on 127.0.0.1 is taken \\(ERR_PORT_IN_USE\\)\n {7}[^\n]+\n$`, 'u'),
     );
-    expect(await readdir(join(folder, '.authorize'))).toEqual([]);
+    expect(await readdir(join(folder, '.authorize'))).toEqual(['.gitignore']);
     server.close();
   });
 

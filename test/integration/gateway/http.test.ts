@@ -499,7 +499,7 @@ describe('createGateway refuses', () => {
   });
 });
 
-it('an answer of the database that is no error of the person says nothing of why', async () => {
+it('a database that cannot be reached is no error of the person', async () => {
   const lost = await createGateway({
     connections: { authenticated: database.authenticatedUrl.replace(/:\d+\//u, ':1/') },
     providers: [issuer.provider],
@@ -512,6 +512,6 @@ it('an answer of the database that is no error of the person says nothing of why
     body: JSON.stringify({ query: 'select 1' }),
   });
   expect(response.status).toBe(500);
-  expect(await response.json()).toMatchObject({ message: 'the gateway got no answer from its database' });
+  expect(await response.json()).toMatchObject({ detail: 'ERR_DATABASE_UNREACHABLE' });
   await lost.close();
 });

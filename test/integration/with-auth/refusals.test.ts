@@ -169,6 +169,14 @@ describe('a login that is not the identity role is refused at the first query', 
     await ordinary.drop();
   });
 
+  it('a database that cannot be reached', async () => {
+    const nowhere = database.authenticatedUrl.replace(/:\d+\//u, ':1/');
+    await expect(ask(nowhere)).rejects.toMatchObject({
+      code: 'ERR_DATABASE_UNREACHABLE',
+      message: "the database of the role 'authenticated' cannot be reached (ECONNREFUSED)",
+    });
+  });
+
   it('a database without the auth schema', async () => {
     const empty = await createDatabase('empty');
     const url = new URL(database.authenticatedUrl);
