@@ -1,6 +1,4 @@
-#!/usr/bin/env -S node --
-// node looks for its own --env-file everywhere in the command line but behind `--`, and ends when there is no such
-// file yet: hence the first line.
+#!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 
 import { AuthorizeError, isAuthorizeError } from '../errors.ts';

@@ -9,6 +9,8 @@ import { print, printDone, printProgress, printWarning } from './terminal.ts';
 
 const options = {
   url: { type: 'string' },
+  'write-env': { type: 'string' },
+  // The same. node, and so npx, takes this name for itself wherever it stands, and ends when there is no such file yet.
   'env-file': { type: 'string' },
   'show-urls': { type: 'boolean' },
   'rotate-passwords': { type: 'boolean' },
@@ -23,11 +25,12 @@ const help = `drizzle-authorize setup: makes a migrated database ready for ident
 Installs the sealing key and lets the identity roles log in with passwords of their own.
 Run it as the role that ran the migrations. Running it again changes nothing.
 
-Usage: drizzle-authorize setup --env-file FILE [options]
+Usage: drizzle-authorize setup --write-env FILE [options]
 
   --url URL            the owner's connection; default: DATABASE_URL
-  --env-file FILE      write AUTHORIZE_KEY and the connection URLs there, mode 0600, and keep
-                       what it already holds and still works
+  --write-env FILE     write AUTHORIZE_KEY and the connection URLs there, mode 0600, and keep
+                       what it already holds and still works; --env-file is the same, but
+                       node itself refuses that option while there is no such file
   --show-urls          print them instead: they hold passwords
   --rotate-passwords   give every identity role a new password
   --take-over-roles    take a role that belongs to another database of the cluster
@@ -45,7 +48,7 @@ export const setup: Command = {
   help,
   async run(args): Promise<ExitCode> {
     const values = parseOptions(args, options);
-    const file = values['env-file'];
+    const file = fileOf(values);
     const environment = { ...(file === undefined ? {} : await readEnvFile(file)), ...definedOf(process.env) };
     const ownerUrl = values.url ?? environment.DATABASE_URL;
     if (ownerUrl === undefined || ownerUrl === '') {
@@ -63,8 +66,12 @@ export const setup: Command = {
   },
 };
 
+function fileOf(values: Values): string | undefined {
+  return values['write-env'] ?? values['env-file'];
+}
+
 async function install(ownerUrl: string, environment: Environment, values: Values): Promise<ExitCode> {
-  const file = values['env-file'];
+  const file = fileOf(values);
   const showUrls = values['show-urls'] === true;
   const givenKey = environment.AUTHORIZE_KEY;
   const key = givenKey === undefined || givenKey === '' ? generateAuthorizeKey() : givenKey;
@@ -84,7 +91,7 @@ async function install(ownerUrl: string, environment: Environment, values: Value
         const secretsAreNew = key !== givenKey || roles.some(({ password }) => password === 'set');
         if (secretsAreNew && file === undefined && !showUrls) {
           throw new AuthorizeError('ERR_USAGE', 'there are new secrets and no place for them', {
-            hint: 'pass --env-file .env.local, or --show-urls to print them',
+            hint: 'pass --write-env .env, or --show-urls to print them',
           });
         }
         if (file !== undefined) pending = await prepareEnvFile(file, variablesOf(key, roles));

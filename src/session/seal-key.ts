@@ -27,7 +27,7 @@ type Secret = Uint8Array<ArrayBuffer>;
 export function parseAuthorizeKey(value: string | undefined): AuthorizeSecrets {
   if (value === undefined || value.trim() === '') {
     throw new AuthorizeError('ERR_KEY_MISSING', 'AUTHORIZE_KEY is not set', {
-      hint: 'run drizzle-authorize setup --env-file .env, which makes one, and load that file',
+      hint: 'run drizzle-authorize setup --write-env .env, which makes one, and load that file',
     });
   }
   const [first, ...rest] = value.split(',').map((key) => decodeSecret(key.trim()));

@@ -18,7 +18,7 @@ export interface CommandResult {
 
 /** Starts `drizzle-authorize` with nothing of this process' environment but what node needs. */
 export function startCommand(args: readonly string[], { cwd, env = {} }: CommandOptions): ChildProcess {
-  return spawn(process.execPath, ['--', commandPath, ...args], {
+  return spawn(process.execPath, [commandPath, ...args], {
     cwd,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TMPDIR: process.env['TMPDIR'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

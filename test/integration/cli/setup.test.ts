@@ -92,7 +92,7 @@ async function whoIs(connection: string | undefined, key: string | undefined): P
 describe('setup', () => {
   it('makes a key and logins that work, in a file for its owner alone', async () => {
     await writeFile(join(folder, '.env'), 'KEEP=this\nexport AUTHORIZE_KEY=\n', { mode: 0o644 });
-    const { code, stdout, stderr } = await setup(['--env-file', '.env']);
+    const { code, stdout, stderr } = await setup(['--write-env', '.env']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain('authenticated can log in (new password)');
     expect((await stat(join(folder, '.env'))).mode & 0o777).toBe(0o600);
@@ -113,9 +113,9 @@ describe('setup', () => {
   });
 
   it('changes nothing when it runs again', async () => {
-    await setup(['--env-file', '.env']);
+    await setup(['--write-env', '.env']);
     const before = await readFile(join(folder, '.env'), 'utf8');
-    const { code, stdout } = await setup(['--env-file', '.env', '--json']);
+    const { code, stdout } = await setup(['--write-env', '.env', '--json']);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
       keys: { installed: 1, added: 0, removed: 0 },
@@ -130,6 +130,12 @@ describe('setup', () => {
     expect((await setup([], await variables())).code).toBe(0);
   });
 
+  it('takes --env-file as well, once node lets it', async () => {
+    await writeFile(join(folder, '.env'), '');
+    expect((await setup(['--env-file', '.env'])).code).toBe(0);
+    expect(Object.keys(await variables())).toContain('AUTHORIZE_KEY');
+  });
+
   it('prints what is secret only when asked to', async () => {
     const { code, stdout } = await setup(['--show-urls']);
     expect(code).toBe(0);
@@ -141,7 +147,7 @@ describe('setup', () => {
     const { code, stderr } = await setup([]);
     expect(code).toBe(2);
     expect(stderr).toContain('no place for them (ERR_USAGE)');
-    expect((await setup(['--env-file', 'no/such/folder/.env'])).code).toBe(2);
+    expect((await setup(['--write-env', 'no/such/folder/.env'])).code).toBe(2);
     const { rows } = await withClient(url, (client) =>
       client.query(`SELECT (SELECT count(*)::int FROM auth.seal_keys) AS keys,
         (SELECT count(*)::int FROM pg_roles WHERE rolname IN ('authenticated', 'anonymous') AND rolcanlogin) AS logins`),
@@ -150,9 +156,9 @@ describe('setup', () => {
   });
 
   it('gives new passwords when asked to, and the old ones are dead', async () => {
-    await setup(['--env-file', '.env']);
+    await setup(['--write-env', '.env']);
     const before = await variables();
-    expect((await setup(['--env-file', '.env', '--rotate-passwords'])).code).toBe(0);
+    expect((await setup(['--write-env', '.env', '--rotate-passwords'])).code).toBe(0);
     const after = await variables();
     expect(after['AUTHORIZE_KEY']).toBe(before['AUTHORIZE_KEY']);
     expect(await canLogIn(before['DATABASE_AUTHENTICATED_URL'])).toBe(false);
@@ -160,13 +166,13 @@ describe('setup', () => {
   });
 
   it('changes the key while both are in use', async () => {
-    await setup(['--env-file', '.env']);
+    await setup(['--write-env', '.env']);
     const { AUTHORIZE_KEY: old = '', DATABASE_AUTHENTICATED_URL: login } = await variables();
     const fresh = generateAuthorizeKey();
-    expect((await setup(['--env-file', '.env'], { AUTHORIZE_KEY: `${fresh},${old}` })).code).toBe(0);
+    expect((await setup(['--write-env', '.env'], { AUTHORIZE_KEY: `${fresh},${old}` })).code).toBe(0);
     expect(await whoIs(login, old)).toBe('alice');
     expect(await whoIs(login, `${fresh},${old}`)).toBe('alice');
-    expect((await setup(['--env-file', '.env'], { AUTHORIZE_KEY: fresh })).code).toBe(0);
+    expect((await setup(['--write-env', '.env'], { AUTHORIZE_KEY: fresh })).code).toBe(0);
     expect(await whoIs(login, fresh)).toBe('alice');
     expect(await whoIs(login, old)).toBe('28000');
   });
@@ -176,7 +182,7 @@ describe('setup refuses, in one sentence and with nothing half-done', () => {
   const sentence = /^error: [^\n]+ \(ERR_[A-Z_]+\)\n(?: {7}[^\n]+\n)?$/u;
 
   it('without a database to set up', async () => {
-    const { code, stderr } = await runCommand(['setup', '--env-file', '.env'], { cwd: folder });
+    const { code, stderr } = await runCommand(['setup', '--write-env', '.env'], { cwd: folder });
     expect(code).toBe(2);
     expect(stderr).toMatch(sentence);
     expect(stderr).toContain('DATABASE_URL is not set');
@@ -187,7 +193,7 @@ describe('setup refuses, in one sentence and with nothing half-done', () => {
     ['with a wrong password', () => url.replace('customer-secret', 'guessed-secret'), '28P01'],
     ['that is no URL', () => 'customer-secret', 'not a postgres:// URL'],
   ])('a database %s', async (_, address, named) => {
-    const { code, stderr } = await setup(['--env-file', '.env'], { DATABASE_URL: address() });
+    const { code, stderr } = await setup(['--write-env', '.env'], { DATABASE_URL: address() });
     expect(code).toBe(1);
     expect(stderr).toMatch(sentence);
     expect(stderr).toContain('ERR_DATABASE_UNREACHABLE');
@@ -198,7 +204,7 @@ describe('setup refuses, in one sentence and with nothing half-done', () => {
 
   it('a database without migrations', async () => {
     await runAsOwner(cluster.ownerUrl, ['CREATE DATABASE db_empty OWNER customer']);
-    const { code, stderr } = await setup(['--env-file', '.env'], {
+    const { code, stderr } = await setup(['--write-env', '.env'], {
       DATABASE_URL: url.replace(/\/db_\d+$/u, '/db_empty'),
     });
     expect(code).toBe(1);
@@ -207,7 +213,7 @@ describe('setup refuses, in one sentence and with nothing half-done', () => {
   });
 
   it('a malformed key, without showing it', async () => {
-    const { code, stderr } = await setup(['--env-file', '.env'], { AUTHORIZE_KEY: 'hunter2-hunter2' });
+    const { code, stderr } = await setup(['--write-env', '.env'], { AUTHORIZE_KEY: 'hunter2-hunter2' });
     expect(code).toBe(1);
     expect(stderr).toMatch(sentence);
     expect(stderr).toContain('ERR_KEY_INVALID');
@@ -215,31 +221,31 @@ describe('setup refuses, in one sentence and with nothing half-done', () => {
   });
 
   it('to replace a key that it was not told of', async () => {
-    await setup(['--env-file', '.env']);
-    const { code, stderr } = await setup(['--env-file', 'other.env']);
+    await setup(['--write-env', '.env']);
+    const { code, stderr } = await setup(['--write-env', 'other.env']);
     expect(code).toBe(1);
     expect(stderr).toContain('ERR_KEY_MISSING');
     await expect(stat(join(folder, 'other.env'))).rejects.toThrow();
   });
 
   it('to replace a password that it was not told of', async () => {
-    await setup(['--env-file', '.env']);
+    await setup(['--write-env', '.env']);
     const { AUTHORIZE_KEY = '' } = await variables();
-    const { code, stderr } = await setup(['--env-file', 'other.env'], { AUTHORIZE_KEY });
+    const { code, stderr } = await setup(['--write-env', 'other.env'], { AUTHORIZE_KEY });
     expect(code).toBe(1);
     expect(stderr).toContain('ERR_PASSWORD_UNKNOWN');
   });
 
   it('to take a role from another database of the cluster, unless told to', async () => {
-    await setup(['--env-file', '.env']);
+    await setup(['--write-env', '.env']);
     const first = await variables();
     url = await createMigrated();
-    const { code, stderr } = await setup(['--env-file', 'second.env']);
+    const { code, stderr } = await setup(['--write-env', 'second.env']);
     expect(code).toBe(1);
     expect(stderr).toContain('ERR_ROLE_TAKEN');
     expect(await canLogIn(first['DATABASE_AUTHENTICATED_URL'])).toBe(true);
 
-    expect((await setup(['--env-file', 'second.env', '--take-over-roles'])).code).toBe(0);
+    expect((await setup(['--write-env', 'second.env', '--take-over-roles'])).code).toBe(0);
     const second = await variables('second.env');
     expect(await whoIs(second['DATABASE_AUTHENTICATED_URL'], second['AUTHORIZE_KEY'])).toBe('alice');
     expect(await canLogIn(first['DATABASE_AUTHENTICATED_URL'])).toBe(false);
@@ -247,7 +253,7 @@ describe('setup refuses, in one sentence and with nothing half-done', () => {
 
   it('a role that no policy would bind', async () => {
     await runAsOwner(cluster.ownerUrl, ['ALTER ROLE authenticated BYPASSRLS']);
-    const { code, stderr } = await setup(['--env-file', '.env']);
+    const { code, stderr } = await setup(['--write-env', '.env']);
     expect(code).toBe(1);
     expect(stderr).toContain('ERR_SETUP_REFUSED');
   });
@@ -264,8 +270,8 @@ describe('setup refuses, in one sentence and with nothing half-done', () => {
 
 describe('setup --check and --harden', () => {
   it('say what is open, close what the login may close, and name the rest', async () => {
-    await setup(['--env-file', '.env']);
-    const open = await setup(['--check', '--env-file', '.env', '--json']);
+    await setup(['--write-env', '.env']);
+    const open = await setup(['--check', '--write-env', '.env', '--json']);
     expect(open.code).toBe(1);
     const exposed = (JSON.parse(open.stdout) as { exposures: { what: string }[] }).exposures.map(
       ({ what }) => what,
@@ -277,13 +283,13 @@ describe('setup --check and --harden', () => {
       'the role authenticated may connect to the database postgres of the same cluster',
     );
 
-    const hardened = await setup(['--env-file', '.env', '--harden']);
+    const hardened = await setup(['--write-env', '.env', '--harden']);
     expect(hardened.code).toBe(0);
     expect(hardened.stdout).toContain('✓ TEMP and CREATE on the database revoked from PUBLIC');
     expect(hardened.stdout).toMatch(
       /! the host does not permit: EXECUTE on .*large objects.*; this leaves open: /u,
     );
-    const after = await setup(['--check', '--env-file', '.env']);
+    const after = await setup(['--check', '--write-env', '.env']);
     expect(after.code).toBe(1);
     expect(after.stdout).not.toContain('temporary tables');
     expect(after.stdout).toContain('run drizzle-authorize setup --harden as a superuser');
@@ -292,7 +298,7 @@ describe('setup --check and --harden', () => {
     const env = await variables();
     expect(await whoIs(env['DATABASE_AUTHENTICATED_URL'], env['AUTHORIZE_KEY'])).toBe('alice');
     await runAsOwner(url, ['CREATE TABLE forgotten (id int)', 'GRANT SELECT ON forgotten TO anonymous']);
-    expect((await setup(['--check', '--env-file', '.env'])).stdout).toContain(
+    expect((await setup(['--check', '--write-env', '.env'])).stdout).toContain(
       'anonymous may use the table forgotten, whose row level security is off',
     );
   });
@@ -304,12 +310,12 @@ describe('setup --check and --harden', () => {
         password: new URL(cluster.ownerUrl).password,
       }).href,
     };
-    expect((await setup(['--env-file', '.env', '--harden'], superuser)).stdout).not.toContain(
+    expect((await setup(['--write-env', '.env', '--harden'], superuser)).stdout).not.toContain(
       'does not permit',
     );
     const env = await variables();
     expect(await whoIs(env['DATABASE_AUTHENTICATED_URL'], env['AUTHORIZE_KEY'])).toBe('alice');
-    const { stdout } = await setup(['--check', '--env-file', '.env'], superuser);
+    const { stdout } = await setup(['--check', '--write-env', '.env'], superuser);
     expect(stdout).not.toContain('functions of PostgreSQL');
   });
 });
