@@ -300,6 +300,33 @@ describe('a request is refused', () => {
   });
 });
 
+it('no answer of the gateway itself quotes a token, a key, a password or a parameter', async () => {
+  const secret = 'parameter-9c41d7';
+  const bad = `${bob.slice(0, -8)}AAAAAAAA`;
+  const requests: readonly (readonly [unknown, Record<string, string>])[] = [
+    [{ query: 'select $1', params: [secret] }, { authorization: `Bearer ${bad}` }],
+    [{ query: 'select $1', params: [secret] }, { authorization: bad }],
+    [
+      { query: 'select $1', params: [secret] },
+      { 'neon-connection-string': `postgres://postgres:${secret}@x/${database.name}` },
+    ],
+    [{ query: 'select $1', params: [secret] }, { 'neon-connection-string': `postgres//${secret}` }],
+    [{ query: 'lock table todos', params: [secret] }, {}],
+    [{ query: `select set_config('search_path', '${secret}', false)` }, {}],
+    [{ query: 'select 1', params: secret }, {}],
+    [`{"query": "${secret}`, {}],
+    [{ query: 'select $1', params: [secret, 'x'.repeat(10_485_760)] }, {}],
+    [{ query: `select $1 || repeat('x', 1000000) from generate_series(1, 20)`, params: [secret] }, {}],
+  ];
+  const secrets = [secret, alice, bad, database.authorizeKey, new URL(database.authenticatedUrl).password];
+  for (const [body, headers] of requests) {
+    const { status, text } = await post(body, headers);
+    expect(status).not.toBe(200);
+    for (const each of secrets.flatMap((part) => [part, ...part.split('.')]))
+      expect(text).not.toContain(each);
+  }
+});
+
 describe('an answer', () => {
   const query = `select 1::int as a, 2.5::float8 as b, true as c, '{"x": 1.10}'::jsonb as d, array[1, null] as e, 9007199254740993 as f,
     null as g, 'NaN'::float8 as h, '{}'::text[] as i, array['p"q', 'NULL'] as j`;
