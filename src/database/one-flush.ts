@@ -132,7 +132,8 @@ const QueryBase = pg.Query as unknown as new (config: { text: string }) => pg.Su
  */
 class FlushQuery extends QueryBase {
   readonly outcome: Promise<Outcome>;
-  readonly callback: undefined;
+  /** Set by the client when the pool has a query_timeout: ends its clock, which would break the connection later. */
+  callback: (() => void) | undefined;
   /** The prepared statement whose ParseComplete is expected next; the client notes it as parsed then. */
   name: string | undefined;
   text: string;
@@ -272,6 +273,7 @@ class FlushQuery extends QueryBase {
   }
 
   #finish(status: TransactionStatus): void {
+    this.callback?.();
     const results = this.#results.filter((_, index) => this.#steps[index]?.internal !== true);
     this.#settle({
       results,

@@ -330,12 +330,30 @@ describe('after use', () => {
     expect(titles(await asked(bob))).toEqual(['call mum', 'read a book']);
   });
 
+  it('a query_timeout of the pool fails the slow query, and touches no other', async () => {
+    await pool.end();
+    pool = new pg.Pool({ connectionString: database.authenticatedUrl, max: 1, query_timeout: 300 });
+    db = withAuth(drizzle({ client: pool, schema }), {
+      providers: [issuer.provider],
+      key: database.authorizeKey,
+    });
+    const handle = db.$withAuth(alice);
+    const pid = async (): Promise<unknown> =>
+      (await handle.execute(sql`select pg_backend_pid() as pid`)).rows[0]?.['pid'];
+    const first = await pid();
+    for (const startedAt = Date.now(); Date.now() < startedAt + 500;) expect(await pid()).toBe(first);
+    await expect(handle.execute(sql`select pg_sleep(5)`)).rejects.toMatchObject({
+      cause: { message: 'Query read timeout' },
+    });
+    expect(await handle.$count(todos)).toBe(2);
+  });
+
   it('a connection that breaks in the middle fails the query and not the process', async () => {
     const handle = db.$withAuth(alice);
     const sleeping = refusal(handle.execute(sql`select pg_sleep(30)`));
     await withClient(database.ownerUrl, async (owner) => {
       const terminate = `select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and usename = 'authenticated' and query like '%pg_sleep%' and state = 'active'`;
+        where datname = current_database() and usename = 'authenticated' and query like '%pg_sleep(30)%' and state = 'active'`;
       await expect.poll(async () => (await owner.query(terminate)).rowCount).toBe(1);
     });
     expect(await sleeping).toBe('57P01');
