@@ -104,7 +104,7 @@ export async function startDevEnvironment(options: DevOptions): Promise<DevEnvir
     });
     cleanup.push(() => service.close());
     server.on('request', (request, response) => {
-      if (!serveIssuer(request, response, issuer, url)) void service.handle(request, response);
+      if (!serveIssuer(request, response, issuer, url)) service.handle(request, response);
     });
     cleanup.push(await announce(folder, url));
 

@@ -38,9 +38,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // The parser and the driver load with the first gateway: who imports useGateway alone needs neither.
   const { createSqlService } = await import('./sql-service.ts');
   const service = await createSqlService(options);
-  const server = createServer((request, response) => {
-    void service.handle(request, response);
-  });
+  const server = createServer(service.handle);
   try {
     const address = await listen(server, host, port);
     return {

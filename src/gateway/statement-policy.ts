@@ -1,6 +1,7 @@
 import { hasSqlDetails, loadModule, parseSync, type Node } from 'libpg-query';
 
 import { Refusal, type RefusalOptions } from './refusal.ts';
+import { statementDepth } from './statement-depth.ts';
 
 /** Decides whether a statement may be sent to Postgres; throws a {@link Refusal} when not. */
 export type StatementPolicy = (text: string) => void;
@@ -40,6 +41,12 @@ interface Verdict extends RefusalOptions {
 
 const insufficientPrivilege = '42501';
 const syntaxError = '42601';
+const programLimitExceeded = '54000';
+const statementTooComplex = '54001';
+
+const maxLength = 262_144;
+// The parser's stack ends at some 3,000 levels of the narrowest kind.
+const maxDepth = 3_000;
 
 const dataStatements: ReadonlySet<string> = new Set([
   'SelectStmt',
@@ -50,6 +57,14 @@ const dataStatements: ReadonlySet<string> = new Set([
 ]);
 
 function judge(text: string): Verdict | undefined {
+  if (text.includes('\0'))
+    return { message: 'invalid byte sequence for encoding "UTF8": 0x00', code: '22021' };
+  if (text.length > maxLength) {
+    const message = `the statement is longer than ${maxLength} characters`;
+    return { message, code: programLimitExceeded, hint: 'Put values into parameters.' };
+  }
+  if (statementDepth(text) > maxDepth)
+    return { message: 'the statement is too complex', code: statementTooComplex };
   let statements;
   try {
     statements = parseSync(text).stmts ?? [];
@@ -70,61 +85,113 @@ function judge(text: string): Verdict | undefined {
   const [kind, statement] = Object.entries(statements[0]?.stmt ?? {})[0] ?? [];
   if (kind === undefined) return undefined;
   if (!dataStatements.has(kind)) return refuse(`${inWords(kind)} is not allowed to an identity role`);
-  return judgeNode(kind, statement);
+  return judgeTree(kind, statement);
 }
 
-function judgeNode(kind: string, node: unknown): Verdict | undefined {
-  if (Array.isArray(node)) return firstOf(node, (element) => judgeNode(kind, element));
-  if (typeof node !== 'object' || node === null) return undefined;
-  if (kind === 'intoClause') return refuse('SELECT INTO is not allowed to an identity role');
-  if (kind === 'FuncCall') {
-    const verdict = judgeCall(node);
-    if (verdict !== undefined) return verdict;
+// With a stack of its own, because a tree can be deeper than ours.
+function judgeTree(kind: string, tree: unknown): Verdict | undefined {
+  const rest: (readonly [string, unknown])[] = [[kind, tree]];
+  for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
+    const [key, value] = next;
+    if (Array.isArray(value)) {
+      for (const element of value) rest.push([key, element]);
+    } else if (typeof value === 'object' && value !== null) {
+      const verdict = judgeNode(key, value);
+      if (verdict !== undefined) return verdict;
+      rest.push(...Object.entries(value));
+    }
   }
-  if (kind === 'RangeVar' || kind === 'relation') {
-    const verdict = judgeRelation(node);
-    if (verdict !== undefined) return verdict;
-  }
-  return firstOf(Object.entries(node), ([key, value]) => judgeNode(key, value));
+  return undefined;
 }
 
-function firstOf<T, R>(values: readonly T[], judgeOne: (value: T) => R | undefined): R | undefined {
-  for (const value of values) {
-    const verdict = judgeOne(value);
+function judgeNode(kind: string, node: object): Verdict | undefined {
+  switch (kind) {
+    case 'intoClause':
+      return refuse('SELECT INTO is not allowed to an identity role');
+    case 'FuncCall':
+      return judgeCall(node);
+    case 'A_Indirection':
+    case 'ColumnRef':
+      return judgeFields(node);
+    case 'RangeVar':
+    case 'relation':
+      return judgeRelation(node);
+    default:
+      return undefined;
+  }
+}
+
+// Functions of PostgreSQL that everybody may call and that do more than compute.
+const refusedFunctions: ReadonlySet<string> = new Set([
+  // reach other sessions
+  'pg_terminate_backend',
+  'pg_cancel_backend',
+  'pg_notify',
+  'pg_logical_emit_message',
+  'pg_export_snapshot',
+  'pg_blocking_pids',
+  'pg_safe_snapshot_blocking_pids',
+  'pg_lock_status',
+  'pg_prepared_statement',
+  'pg_prepared_xact',
+  'pg_cursor',
+  'pg_stat_get_activity',
+  ...each(
+    'pg_stat_get_backend_',
+    'activity activity_start client_addr client_port dbid idset io pid start subxact',
+  ),
+  ...each('pg_stat_get_backend_', 'userid wait_event wait_event_type wal xact_start'),
+  ...each('pg_advisory_', 'lock lock_shared xact_lock xact_lock_shared unlock unlock_shared unlock_all'),
+  ...each('pg_try_advisory_', 'lock lock_shared xact_lock xact_lock_shared'),
+  // write where row level security does not look
+  ...each('lo_', 'creat create from_bytea open close get put unlink import export'),
+  ...each('lo_', 'truncate truncate64 lseek lseek64 tell tell64'),
+  'loread',
+  'lowrite',
+  // run SQL from text, in which anything of this list could hide
+  ...each('query_to_', 'xml xmlschema xml_and_xmlschema'),
+  ...each('table_to_', 'xml xmlschema xml_and_xmlschema'),
+  ...each('schema_to_', 'xml xmlschema xml_and_xmlschema'),
+  ...each('database_to_', 'xml xmlschema xml_and_xmlschema'),
+  ...each('cursor_to_', 'xml xmlschema'),
+  'ts_stat',
+  'ts_rewrite',
+  'dblink',
+  ...each('dblink_', 'exec connect connect_u open send_query'),
+]);
+
+function each(prefix: string, names: string): readonly string[] {
+  return names.split(' ').map((name) => prefix + name);
+}
+
+function judgeCall(call: object): Verdict | undefined {
+  const { funcname = [], args = [] } = call as { funcname?: readonly Node[]; args?: readonly Node[] };
+  const name = lastName(funcname);
+  if (name === 'set_config') return judgeSetConfig(args[0]);
+  // ts_rewrite with three arguments only computes.
+  if (name === 'ts_rewrite' && args.length === 3) return undefined;
+  return judgeName(name);
+}
+
+// `(42::bigint).pg_advisory_lock` and `o.lo_unlink from unnest(…) as o` are calls as well, of functions of one argument.
+// @see https://www.postgresql.org/docs/current/sql-expressions.html#FIELD-SELECTION
+function judgeFields(node: object): Verdict | undefined {
+  const { indirection, fields } = node as { indirection?: readonly Node[]; fields?: readonly Node[] };
+  for (const field of indirection ?? fields?.slice(1) ?? []) {
+    const verdict = judgeName(lastName([field]));
     if (verdict !== undefined) return verdict;
   }
   return undefined;
 }
 
-// Functions of PostgreSQL that everybody may call and that do more than compute.
-const refusedFunctions: readonly RegExp[] = [
-  // reach other sessions
-  /^pg_(?:terminate|cancel)_backend$/u,
-  /^pg_notify$/u,
-  /^pg_(?:try_)?advisory_/u,
-  /^pg_stat_get_(?:activity|backend_)/u,
-  /^pg_(?:prepared_statement|prepared_xact|cursor|lock_status|blocking_pids|safe_snapshot_blocking_pids)/u,
-  // write where row level security does not look
-  /^lo_/u,
-  /^lo(?:read|write)$/u,
-  /^pg_logical_emit_message$/u,
-  /^pg_export_snapshot$/u,
-  // run SQL from text, in which anything of this list could hide
-  /^(?:query|table|schema|database|cursor)_to_xml/u,
-  /^ts_stat$/u,
-  /^ts_rewrite$/u,
-  /^dblink/u,
-];
-
-function judgeCall(call: object): Verdict | undefined {
-  const { funcname = [], args = [] } = call as { funcname?: readonly Node[]; args?: readonly Node[] };
-  const parts = funcname.map((part) => ('String' in part ? (part.String.sval ?? '') : ''));
-  const name = parts.at(-1) ?? '';
-  if (name === 'set_config') return judgeSetConfig(args[0]);
-  // ts_rewrite with three arguments only computes.
-  if (name === 'ts_rewrite' && args.length === 3) return undefined;
-  if (!refusedFunctions.some((pattern) => pattern.test(name))) return undefined;
+function judgeName(name: string): Verdict | undefined {
+  if (!refusedFunctions.has(name)) return undefined;
   return refuse(`the function ${name} is not allowed to an identity role`);
+}
+
+function lastName(parts: readonly Node[]): string {
+  const part = parts.at(-1);
+  return part !== undefined && 'String' in part ? (part.String.sval ?? '') : '';
 }
 
 // Custom settings have a dot in their names and no effect of their own; a name that is computed could be any.

@@ -116,6 +116,8 @@ function parseQuery(query: unknown, arrayMode: boolean): SqlQuery {
   if (!isObject(query) || typeof query.query !== 'string') throw wrongShape();
   const { params = [], arrayMode: ownArrayMode } = query;
   if (!Array.isArray(params)) throw wrongShape();
+  // The protocol counts parameters in 16 bits.
+  if (params.length > 65_535) throw new Refusal('a query takes at most 65535 parameters', { code: '54000' });
   if (ownArrayMode !== undefined && ownArrayMode !== null && typeof ownArrayMode !== 'boolean')
     throw wrongShape();
   return {

@@ -26,32 +26,44 @@ export interface SqlHandlerOptions {
   readonly maxResultBytes: number;
 }
 
-export type SqlHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+/** Answers a request; never throws. */
+export type SqlHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** Serves `POST /sql` and `OPTIONS /sql` as Neon's proxy does; whatever else is asked gets Neon's 400. */
 export function createSqlHandler(options: SqlHandlerOptions): SqlHandler {
-  return async (request, response) => {
-    response.setHeader('neon-request-id', crypto.randomUUID());
-    const { pathname } = new URL(request.url ?? '/', 'http://gateway');
-    if (pathname !== '/sql' || (request.method !== 'POST' && request.method !== 'OPTIONS')) {
-      send(response, 400, JSON.stringify('query is not supported'));
-      return;
-    }
-    response.setHeader('access-control-allow-origin', '*');
-    if (request.method === 'OPTIONS') {
-      preflight(response);
-      return;
-    }
-    try {
-      const { body, headers } = await answerSql(request, options);
-      send(response, 200, body, headers);
-    } catch (error) {
-      const { status, body } = answerTo(error);
-      // What is left of a body that was refused is not read; the connection cannot be used again.
-      if (!request.complete) response.setHeader('connection', 'close');
-      send(response, status, JSON.stringify(body));
-    }
+  return (request, response) => {
+    serve(request, response, options).catch(() => {
+      // The answer itself could not be written: nobody is there to read it.
+      response.destroy();
+    });
   };
+}
+
+async function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: SqlHandlerOptions,
+): Promise<void> {
+  response.setHeader('neon-request-id', crypto.randomUUID());
+  const [path] = (request.url ?? '/').split('?');
+  if (path !== '/sql' || (request.method !== 'POST' && request.method !== 'OPTIONS')) {
+    send(response, 400, JSON.stringify('query is not supported'));
+    return;
+  }
+  response.setHeader('access-control-allow-origin', '*');
+  if (request.method === 'OPTIONS') {
+    preflight(response);
+    return;
+  }
+  try {
+    const { body, headers } = await answerSql(request, options);
+    send(response, 200, body, headers);
+  } catch (error) {
+    const { status, body } = answerTo(error);
+    // What is left of a body that was refused is not read; the connection cannot be used again.
+    if (!request.complete) response.setHeader('connection', 'close');
+    send(response, status, JSON.stringify(body));
+  }
 }
 
 interface Answer {
