@@ -1,6 +1,7 @@
 import type pg from 'pg';
 
 import { AuthorizeError } from '../errors.ts';
+import { migrationsMissing } from './migrations-missing.ts';
 import { assertServerSupported } from './server-version.ts';
 
 /** What a connection is logged in as, and what is needed to make seals for it. */
@@ -51,9 +52,7 @@ export async function inspectLogin(client: pg.PoolClient): Promise<Login> {
   if (row === undefined) throw new Error('the login has no row in pg_roles');
   assertServerSupported(row.version);
   if (!row.installed) {
-    throw new AuthorizeError('ERR_MIGRATIONS_MISSING', `the database '${row.database}' has no auth schema`, {
-      hint: 'run npx drizzle-kit generate and npx drizzle-kit migrate with the config wrapped in withAuthorize()',
-    });
+    throw migrationsMissing(row.database);
   }
   return {
     role: row.role,

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { AuthorizeError } from '../errors.ts';
 import { createSealKey, parseAuthorizeKey } from '../session/seal-key.ts';
 import { withConnection } from './connect.ts';
+import { migrationsMissing } from './migrations-missing.ts';
 import { quoteIdentifier } from './quote-identifier.ts';
 import { quoteLiteral } from './quote-literal.ts';
 import { scramVerifier } from './scram.ts';
@@ -90,9 +91,7 @@ export async function assertMigrated(client: pg.Client): Promise<string> {
   if (row === undefined) throw new Error('no row from the database');
   assertServerSupported(row.version);
   if (!row.installed) {
-    throw new AuthorizeError('ERR_MIGRATIONS_MISSING', `the database '${row.database}' has no auth schema`, {
-      hint: 'run npx drizzle-kit generate and npx drizzle-kit migrate with the config wrapped in withAuthorize()',
-    });
+    throw migrationsMissing(row.database);
   }
   return row.database;
 }

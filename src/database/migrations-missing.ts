@@ -1,0 +1,8 @@
+import { AuthorizeError } from '../errors.ts';
+
+/** The database has not had the first migration, which makes the auth schema. */
+export function migrationsMissing(database: string): AuthorizeError {
+  return new AuthorizeError('ERR_MIGRATIONS_MISSING', `the database '${database}' has no auth schema`, {
+    hint: 'run npx drizzle-kit generate and npx drizzle-kit migrate with the config wrapped in withAuthorize()',
+  });
+}
