@@ -53,8 +53,8 @@ export const dev: Command = {
       await environment.stop();
       return 0;
     } catch (error) {
-      // Interrupted while starting: stopped, as asked.
-      if (interrupted.signal.aborted && error === interrupted.signal.reason) return 0;
+      // Interrupted while starting: what failed is what was being stopped, as asked.
+      if (interrupted.signal.aborted) return 0;
       throw error;
     } finally {
       for (const signal of signals) process.off(signal, interrupt);

@@ -130,6 +130,32 @@ describe('dev', () => {
     expect((await readdir(join(folder, '.authorize'))).toSorted()).toEqual(['.gitignore', 'issuer.json']);
   });
 
+  it('stops without a word when it is interrupted while it starts', async () => {
+    for (const step of [
+      'starting PostgreSQL',
+      'applying migrations',
+      'installing keys',
+      'starting the gateway',
+    ]) {
+      const child = startCommand(['dev', '--ephemeral', '--port', '0', '--migrations', migrations], {
+        cwd: folder,
+      });
+      let said = '';
+      child.stderr?.on('data', (chunk: Buffer) => {
+        said += chunk.toString();
+        if (said.includes(step)) child.kill('SIGINT');
+      });
+      const [code] = (await once(child, 'close')) as [number | null];
+      expect([step, code]).toEqual([step, 0]);
+      expect(said).not.toContain('error');
+      expect(
+        (await readdir(join(folder, '.authorize'))).filter(
+          (name) => !/^(\.gitignore|issuer\.json)$/u.test(name),
+        ),
+      ).toEqual([]);
+    }
+  });
+
   it('keeps its data, its key and its logins from one start to the next', async () => {
     const first = await startDev([]);
     const alice = await token('--sub', 'alice');
