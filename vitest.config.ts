@@ -13,8 +13,19 @@ export default defineConfig({
         test: {
           name: 'postgres',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/unit/**'],
+          exclude: ['test/unit/**', 'test/**/*.full.test.ts'],
           globalSetup: 'test/support/global-setup.ts',
+        },
+      },
+      {
+        // What takes longer than `npm test` may: the same kind of tests, with a run of their own.
+        extends: true,
+        test: {
+          name: 'full',
+          include: ['test/**/*.full.test.ts'],
+          globalSetup: 'test/support/global-setup.ts',
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
     ],
