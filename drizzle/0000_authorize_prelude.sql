@@ -33,9 +33,29 @@ COMMENT ON TABLE auth.seal_keys IS 'HMAC pads of the sealing keys. Whoever reads
 --> statement-breakpoint
 REVOKE ALL ON auth.identity_roles, auth.seal_keys FROM PUBLIC, "authenticated", "anonymous";
 --> statement-breakpoint
-CREATE FUNCTION auth.refuse(verdict text) RETURNS jsonb
+CREATE FUNCTION auth.refuse(seal text) RETURNS boolean
   LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
-AS $$ BEGIN
+AS $$ DECLARE verdict text := 'forged'; BEGIN
+  IF coalesce(seal, '') = '' THEN
+    verdict := 'missing';
+  ELSIF NOT EXISTS (SELECT FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3)) THEN
+    verdict := 'key';
+  ELSIF EXISTS (SELECT FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3) AND sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
+      key.outer_pad || sha256(key.inner_pad || '\x6472697a7a6c652d617574686f72697a65207365616c203100'::bytea || convert_to(current_database(), 'UTF8') || '\x00'::bytea || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
+      || '\x00'::bytea || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))) THEN
+    IF NOT (split_part(seal, '.', 6)::int IN (0, pg_backend_pid())) THEN
+      verdict := 'connection';
+    ELSIF NOT (date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
+      AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
+      AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= 60) THEN
+      verdict := 'time';
+    END IF;
+  ELSIF EXISTS (SELECT FROM auth.seal_keys AS key, auth.identity_roles AS other
+      WHERE key.id = split_part(seal, '.', 3) AND sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
+      key.outer_pad || sha256(key.inner_pad || '\x6472697a7a6c652d617574686f72697a65207365616c203100'::bytea || convert_to(current_database(), 'UTF8') || '\x00'::bytea || convert_to(other.name, 'UTF8')
+      || '\x00'::bytea || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))) THEN
+    verdict := 'role';
+  END IF;
   RAISE EXCEPTION USING ERRCODE = '28000', MESSAGE = CASE verdict
     WHEN 'missing' THEN 'no identity: the transaction carries no seal'
     WHEN 'key' THEN 'no identity: the seal was made with a key that this database does not have'
@@ -53,106 +73,63 @@ END $$;
 --> statement-breakpoint
 REVOKE ALL ON FUNCTION auth.refuse(text) FROM PUBLIC;
 --> statement-breakpoint
-CREATE FUNCTION auth.check(seal text) RETURNS boolean
-  LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  SELECT CASE WHEN seal.verdict = 'genuine' THEN true ELSE auth.refuse(seal.verdict) IS NULL END
-  FROM (
-    SELECT CASE
-        WHEN given.mac = '' THEN 'missing'
-        WHEN key.id IS NULL THEN 'key'
-        WHEN sha256(convert_to(given.mac, 'UTF8')) <> sha256(convert_to(encode(
-            sha256(key.outer_pad || sha256(key.inner_pad || convert_to(
-              'drizzle-authorize seal 1 ' || current_database() || ' ' || given.signed, 'UTF8'))), 'hex'), 'UTF8'))
-          OR given.header[1] <> '1' THEN 'forged'
-        WHEN given.header[6] <> encode(convert_to(given.role, 'UTF8'), 'hex') THEN 'role'
-        WHEN given.header[5] NOT IN ('0', pg_backend_pid()::text) THEN 'connection'
-        WHEN given.header[3]::bigint - 5 > given.now OR given.header[4]::bigint <= given.now
-          OR given.header[4]::bigint - given.header[3]::bigint > 60 THEN 'time'
-        ELSE 'genuine'
-      END AS verdict,
-      substr(given.signed, strpos(given.signed, ' ') + 1) AS claims,
-      given.role
-    FROM (
-      SELECT split.mac, split.signed, string_to_array(split_part(split.signed, ' ', 1), '.') AS header,
-        coalesce(nullif(current_setting('role'), 'none'), session_user) AS role,
-        floor(extract(epoch FROM transaction_timestamp()))::bigint AS now
-      FROM (
-        SELECT split_part(seal.text, '.', 1) AS mac, substr(seal.text, strpos(seal.text, '.') + 1) AS signed
-        FROM (SELECT coalesce($1, '') AS text OFFSET 0) AS seal OFFSET 0
-      ) AS split OFFSET 0
-    ) AS given
-    LEFT JOIN auth.seal_keys AS key ON key.id = given.header[2]
-    OFFSET 0
-  ) AS seal;
-END;
+CREATE FUNCTION auth.check(seal text) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ DECLARE genuine boolean; BEGIN
+  SELECT sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
+      key.outer_pad || sha256(key.inner_pad || '\x6472697a7a6c652d617574686f72697a65207365616c203100'::bytea || convert_to(current_database(), 'UTF8') || '\x00'::bytea || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
+      || '\x00'::bytea || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))
+    INTO genuine FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
+  genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
+      AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
+      AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= 60 ELSE false END;
+  RETURN CASE WHEN genuine THEN true ELSE auth.refuse(seal) END;
+END $$;
 --> statement-breakpoint
 COMMENT ON FUNCTION auth.check(text) IS 'Raises 28000 unless the seal is genuine and meant for this role, connection and time.';
 --> statement-breakpoint
-CREATE FUNCTION auth.session() RETURNS jsonb
-  LANGUAGE sql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-  SELECT CASE
-    WHEN seal.verdict = 'genuine' THEN seal.claims::jsonb
-    WHEN NOT EXISTS (SELECT FROM auth.identity_roles AS identity WHERE identity.name = seal.role) THEN 'null'::jsonb
-    ELSE auth.refuse(seal.verdict)
-  END
-  FROM (
-    SELECT CASE
-        WHEN given.mac = '' THEN 'missing'
-        WHEN key.id IS NULL THEN 'key'
-        WHEN sha256(convert_to(given.mac, 'UTF8')) <> sha256(convert_to(encode(
-            sha256(key.outer_pad || sha256(key.inner_pad || convert_to(
-              'drizzle-authorize seal 1 ' || current_database() || ' ' || given.signed, 'UTF8'))), 'hex'), 'UTF8'))
-          OR given.header[1] <> '1' THEN 'forged'
-        WHEN given.header[6] <> encode(convert_to(given.role, 'UTF8'), 'hex') THEN 'role'
-        WHEN given.header[5] NOT IN ('0', pg_backend_pid()::text) THEN 'connection'
-        WHEN given.header[3]::bigint - 5 > given.now OR given.header[4]::bigint <= given.now
-          OR given.header[4]::bigint - given.header[3]::bigint > 60 THEN 'time'
-        ELSE 'genuine'
-      END AS verdict,
-      substr(given.signed, strpos(given.signed, ' ') + 1) AS claims,
-      given.role
-    FROM (
-      SELECT split.mac, split.signed, string_to_array(split_part(split.signed, ' ', 1), '.') AS header,
-        coalesce(nullif(current_setting('role'), 'none'), session_user) AS role,
-        floor(extract(epoch FROM transaction_timestamp()))::bigint AS now
-      FROM (
-        SELECT split_part(seal.text, '.', 1) AS mac, substr(seal.text, strpos(seal.text, '.') + 1) AS signed
-        FROM (SELECT coalesce(current_setting('authorize.seal', true), '') AS text OFFSET 0) AS seal OFFSET 0
-      ) AS split OFFSET 0
-    ) AS given
-    LEFT JOIN auth.seal_keys AS key ON key.id = given.header[2]
-    OFFSET 0
-  ) AS seal;
-END;
+CREATE FUNCTION auth.has_identity(seal text) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$ DECLARE genuine boolean; BEGIN
+  SELECT sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
+      key.outer_pad || sha256(key.inner_pad || '\x6472697a7a6c652d617574686f72697a65207365616c203100'::bytea || convert_to(current_database(), 'UTF8') || '\x00'::bytea || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
+      || '\x00'::bytea || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))
+    INTO genuine FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
+  genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
+      AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
+      AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= 60 ELSE false END;
+  IF NOT genuine AND EXISTS (SELECT FROM auth.identity_roles WHERE name = coalesce(nullif(current_setting('role'), 'none'), session_user)) THEN
+    RETURN auth.refuse(seal);
+  END IF;
+  RETURN genuine;
+END $$;
+--> statement-breakpoint
+COMMENT ON FUNCTION auth.has_identity(text) IS 'Whether the seal is genuine. An identity role gets 28000 where it is not.';
+--> statement-breakpoint
+CREATE FUNCTION auth.session() RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
+AS $$ DECLARE seal text := current_setting('authorize.seal', true); BEGIN
+  RETURN CASE WHEN auth.has_identity(seal) THEN substr(seal, 118)::jsonb ELSE 'null'::jsonb END;
+END $$;
 --> statement-breakpoint
 COMMENT ON FUNCTION auth.session() IS 'The claims of the caller. JSON null for roles that are not identity roles.';
 --> statement-breakpoint
-CREATE FUNCTION auth.jwt() RETURNS jsonb
-  LANGUAGE sql STABLE PARALLEL RESTRICTED
-BEGIN ATOMIC
-  SELECT auth.session();
-END;
+CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
+AS $$ DECLARE seal text := current_setting('authorize.seal', true); BEGIN
+  RETURN CASE WHEN auth.has_identity(seal) THEN substr(seal, 118)::jsonb ELSE 'null'::jsonb END;
+END $$;
 --> statement-breakpoint
-CREATE FUNCTION auth.user_id() RETURNS text
-  LANGUAGE sql STABLE PARALLEL RESTRICTED
-BEGIN ATOMIC
-  SELECT auth.session() ->> 'sub';
-END;
+CREATE FUNCTION auth.user_id() RETURNS text LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
+AS $$ DECLARE seal text := current_setting('authorize.seal', true); BEGIN
+  RETURN CASE WHEN auth.has_identity(seal) THEN substr(seal, 118)::jsonb ->> 'sub' ELSE NULL END;
+END $$;
 --> statement-breakpoint
-CREATE FUNCTION auth.claim(name text) RETURNS text
-  LANGUAGE sql STABLE PARALLEL RESTRICTED
-BEGIN ATOMIC
-  SELECT auth.session() ->> name;
-END;
+CREATE FUNCTION auth.claim(name text) RETURNS text LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
+AS $$ DECLARE seal text := current_setting('authorize.seal', true); BEGIN
+  RETURN CASE WHEN auth.has_identity(seal) THEN substr(seal, 118)::jsonb ->> name ELSE NULL END;
+END $$;
 --> statement-breakpoint
-CREATE FUNCTION auth.uid() RETURNS uuid
-  LANGUAGE sql STABLE PARALLEL RESTRICTED
-BEGIN ATOMIC
-  SELECT CASE WHEN who.id ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){4}[0-9a-f]{8}$' THEN who.id::uuid END
-    FROM (SELECT auth.user_id() AS id) AS who;
-END;
+CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
+AS $$ DECLARE id text := auth.user_id(); BEGIN
+  RETURN CASE WHEN id ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){4}[0-9a-f]{8}$' THEN id::uuid END;
+END $$;
 --> statement-breakpoint
 DO $$ DECLARE place text; BEGIN
   FOR place IN SELECT DISTINCT coalesce(format('IN SCHEMA %I', nspname), '')

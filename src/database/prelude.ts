@@ -1,4 +1,5 @@
-import { sealContext, sealSetting } from '../session/seal.ts';
+import { bytesOf, toHex } from '../session/bytes.ts';
+import { sealContext, sealHeaderLength, sealLifetimeSeconds, sealSetting } from '../session/seal.ts';
 import { quoteIdentifier } from './quote-identifier.ts';
 import { quoteLiteral } from './quote-literal.ts';
 
@@ -13,13 +14,16 @@ export const preludeComment = `drizzle-authorize prelude ${preludeVersion}`;
  * migration; run by the owner, once a database. Tables and functions that exist already make it fail, roles that
  * exist are taken as they are.
  *
- * How the reader is written, and why:
- * - The pads of the key are only ever columns, read inside one query of a `BEGIN ATOMIC` body. As a variable or
- *   an argument they would be plan constants, which `debug_print_plan` shows to any user.
- * - `BEGIN ATOMIC` and a fixed `search_path` keep a caller's path from choosing another `=` or `->>`.
+ * How the readers are written, and why:
+ * - The pads of the key are only ever columns, read inside one query. As a variable or an argument they would be plan
+ *   constants, which `debug_print_plan` shows to any user.
+ * - PL/pgSQL keeps its plans for the life of the connection. As `LANGUAGE sql` the same readers cost half as much again
+ *   and were planned anew in each query before PostgreSQL 18; inlined into a policy they made every query's own
+ *   planning longer. A fixed `search_path` keeps a caller's path from choosing another `=` or `->>`.
  * - Without a genuine seal an identity role gets an error and never NULL: the caller can clear the setting in the
  *   middle of a statement, and NULL passes every policy of the form `claim(…) is distinct from …`.
- * - Times are integers and compared with the start of the transaction, so that neither TimeZone nor a long
+ * - Nothing of a seal is read as a number before its MAC has been checked, so that what is malformed is refused as
+ *   whatever else is forged. Times are compared with the start of the transaction, so that neither TimeZone nor a long
  *   transaction changes the answer. MACs are compared by their digests, so that timing tells nothing.
  * - `PARALLEL RESTRICTED`: a parallel worker has another pid than the backend that the seal is bound to.
  *
@@ -41,17 +45,14 @@ export function preludeStatements(identityRoles: readonly string[]): readonly st
     `REVOKE ALL ON FUNCTION auth.refuse(text) FROM PUBLIC`,
     checkFunction,
     `COMMENT ON FUNCTION auth.check(text) IS 'Raises 28000 unless the seal is genuine and meant for this role, connection and time.'`,
-    sessionFunction,
+    hasIdentityFunction,
+    `COMMENT ON FUNCTION auth.has_identity(text) IS 'Whether the seal is genuine. An identity role gets 28000 where it is not.'`,
+    claimsReader('session()', 'jsonb', 'claims', `'null'::jsonb`),
     `COMMENT ON FUNCTION auth.session() IS 'The claims of the caller. JSON null for roles that are not identity roles.'`,
-    reader('jwt()', 'jsonb', 'SELECT auth.session()'),
-    reader('user_id()', 'text', `SELECT auth.session() ->> 'sub'`),
-    reader('claim(name text)', 'text', 'SELECT auth.session() ->> name'),
-    reader(
-      'uid()',
-      'uuid',
-      `SELECT CASE WHEN who.id ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){4}[0-9a-f]{8}$' THEN who.id::uuid END
-    FROM (SELECT auth.user_id() AS id) AS who`,
-    ),
+    claimsReader('jwt()', 'jsonb', 'claims', `'null'::jsonb`),
+    claimsReader('user_id()', 'text', `claims ->> 'sub'`),
+    claimsReader('claim(name text)', 'text', 'claims ->> name'),
+    uidFunction,
     revokeDefaultPrivileges(roles),
   ];
 }
@@ -77,9 +78,69 @@ export function addIdentityRoles(roles: readonly string[]): readonly string[] {
   ];
 }
 
-const refuseFunction = `CREATE FUNCTION auth.refuse(verdict text) RETURNS jsonb
-  LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
-AS $$ BEGIN
+const fixedPath = 'SET search_path = pg_catalog, pg_temp';
+const readerOf = `LANGUAGE plpgsql STABLE PARALLEL RESTRICTED ${fixedPath}`;
+// Reads the keys with the owner's rights.
+const judge = `LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER ${fixedPath}`;
+
+const roleInForce = `coalesce(nullif(current_setting('role'), 'none'), session_user)`;
+
+/**
+ * Whether the MAC of `seal` is the one that `key` makes of it for this database and the role: HMAC (RFC 2104) over
+ * context, database, role and what follows the MAC, with a NUL between them, which none of them can contain.
+ */
+function macFits(role: string): string {
+  const context = `'\\x${toHex(bytesOf(`${sealContext}\0`))}'::bytea`;
+  const message = `${context} || convert_to(current_database(), 'UTF8') || '\\x00'::bytea || convert_to(${role}, 'UTF8')
+      || '\\x00'::bytea || convert_to(substr(seal, 66), 'UTF8')`;
+  return `sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
+      key.outer_pad || sha256(key.inner_pad || ${message})), 'hex'), 'UTF8'))`;
+}
+
+// Only behind a MAC that fits: text that is no number would be another error than 28000.
+const isCurrent = `date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
+      AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
+      AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= ${sealLifetimeSeconds}`;
+const isForThisBackend = `split_part(seal, '.', 6)::int IN (0, pg_backend_pid())`;
+
+/** Sets the variable `genuine`. */
+const decideGenuine = `SELECT ${macFits(roleInForce)}
+    INTO genuine FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
+  genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND ${isForThisBackend} AND ${isCurrent} ELSE false END;`;
+
+const checkFunction = `CREATE FUNCTION auth.check(seal text) RETURNS boolean ${judge}
+AS $$ DECLARE genuine boolean; BEGIN
+  ${decideGenuine}
+  RETURN CASE WHEN genuine THEN true ELSE auth.refuse(seal) END;
+END $$`;
+
+const hasIdentityFunction = `CREATE FUNCTION auth.has_identity(seal text) RETURNS boolean ${judge}
+AS $$ DECLARE genuine boolean; BEGIN
+  ${decideGenuine}
+  IF NOT genuine AND EXISTS (SELECT FROM auth.identity_roles WHERE name = ${roleInForce}) THEN
+    RETURN auth.refuse(seal);
+  END IF;
+  RETURN genuine;
+END $$`;
+
+// The long way, for the one sentence that says what is wrong with a seal. Raises whatever it finds.
+const refuseFunction = `CREATE FUNCTION auth.refuse(seal text) RETURNS boolean
+  LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED ${fixedPath}
+AS $$ DECLARE verdict text := 'forged'; BEGIN
+  IF coalesce(seal, '') = '' THEN
+    verdict := 'missing';
+  ELSIF NOT EXISTS (SELECT FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3)) THEN
+    verdict := 'key';
+  ELSIF EXISTS (SELECT FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3) AND ${macFits(roleInForce)}) THEN
+    IF NOT (${isForThisBackend}) THEN
+      verdict := 'connection';
+    ELSIF NOT (${isCurrent}) THEN
+      verdict := 'time';
+    END IF;
+  ELSIF EXISTS (SELECT FROM auth.seal_keys AS key, auth.identity_roles AS other
+      WHERE key.id = split_part(seal, '.', 3) AND ${macFits('other.name')}) THEN
+    verdict := 'role';
+  END IF;
   RAISE EXCEPTION USING ERRCODE = '28000', MESSAGE = CASE verdict
     WHEN 'missing' THEN 'no identity: the transaction carries no seal'
     WHEN 'key' THEN 'no identity: the seal was made with a key that this database does not have'
@@ -95,70 +156,19 @@ AS $$ BEGIN
   END;
 END $$`;
 
-/**
- * One row (verdict, claims, role) about a seal: `<mac>.<version>.<key>.<issued>.<expires>.<pid>.<role> <claims>`,
- * where the MAC covers the context, the database's name and everything behind the first dot.
- */
-function judged(seal: string): string {
-  // Every OFFSET 0 keeps the planner from putting an expression in the place of each of its uses.
-  return `(
-    SELECT CASE
-        WHEN given.mac = '' THEN 'missing'
-        WHEN key.id IS NULL THEN 'key'
-        WHEN sha256(convert_to(given.mac, 'UTF8')) <> sha256(convert_to(encode(
-            sha256(key.outer_pad || sha256(key.inner_pad || convert_to(
-              ${quoteLiteral(sealContext)} || current_database() || ' ' || given.signed, 'UTF8'))), 'hex'), 'UTF8'))
-          OR given.header[1] <> '1' THEN 'forged'
-        WHEN given.header[6] <> encode(convert_to(given.role, 'UTF8'), 'hex') THEN 'role'
-        WHEN given.header[5] NOT IN ('0', pg_backend_pid()::text) THEN 'connection'
-        WHEN given.header[3]::bigint - 5 > given.now OR given.header[4]::bigint <= given.now
-          OR given.header[4]::bigint - given.header[3]::bigint > 60 THEN 'time'
-        ELSE 'genuine'
-      END AS verdict,
-      substr(given.signed, strpos(given.signed, ' ') + 1) AS claims,
-      given.role
-    FROM (
-      SELECT split.mac, split.signed, string_to_array(split_part(split.signed, ' ', 1), '.') AS header,
-        coalesce(nullif(current_setting('role'), 'none'), session_user) AS role,
-        floor(extract(epoch FROM transaction_timestamp()))::bigint AS now
-      FROM (
-        SELECT split_part(seal.text, '.', 1) AS mac, substr(seal.text, strpos(seal.text, '.') + 1) AS signed
-        FROM (SELECT coalesce(${seal}, '') AS text OFFSET 0) AS seal OFFSET 0
-      ) AS split OFFSET 0
-    ) AS given
-    LEFT JOIN auth.seal_keys AS key ON key.id = given.header[2]
-    OFFSET 0
-  ) AS seal`;
+/** A function over the claims of the caller, which begin at a fixed place; `otherwise` for roles that need no identity. */
+function claimsReader(signature: string, result: string, expression: string, otherwise = 'NULL'): string {
+  const claims = `substr(seal, ${sealHeaderLength + 1})::jsonb`;
+  return `CREATE FUNCTION auth.${signature} RETURNS ${result} ${readerOf}
+AS $$ DECLARE seal text := current_setting('${sealSetting}', true); BEGIN
+  RETURN CASE WHEN auth.has_identity(seal) THEN ${expression.replace('claims', claims)} ELSE ${otherwise} END;
+END $$`;
 }
 
-const sealed = 'STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp';
-
-const checkFunction = `CREATE FUNCTION auth.check(seal text) RETURNS boolean
-  LANGUAGE sql ${sealed}
-BEGIN ATOMIC
-  SELECT CASE WHEN seal.verdict = 'genuine' THEN true ELSE auth.refuse(seal.verdict) IS NULL END
-  FROM ${judged('$1')};
-END`;
-
-const sessionFunction = `CREATE FUNCTION auth.session() RETURNS jsonb
-  LANGUAGE sql ${sealed}
-BEGIN ATOMIC
-  SELECT CASE
-    WHEN seal.verdict = 'genuine' THEN seal.claims::jsonb
-    WHEN NOT EXISTS (SELECT FROM auth.identity_roles AS identity WHERE identity.name = seal.role) THEN 'null'::jsonb
-    ELSE auth.refuse(seal.verdict)
-  END
-  FROM ${judged(`current_setting('${sealSetting}', true)`)};
-END`;
-
-// A body of one expression, so that Postgres can put it in place of the call.
-function reader(signature: string, result: string, body: string): string {
-  return `CREATE FUNCTION auth.${signature} RETURNS ${result}
-  LANGUAGE sql STABLE PARALLEL RESTRICTED
-BEGIN ATOMIC
-  ${body};
-END`;
-}
+const uidFunction = `CREATE FUNCTION auth.uid() RETURNS uuid ${readerOf}
+AS $$ DECLARE id text := auth.user_id(); BEGIN
+  RETURN CASE WHEN id ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){4}[0-9a-f]{8}$' THEN id::uuid END;
+END $$`;
 
 // Old advice was to give identity roles every future table by default, which opens each new one that has no policy.
 function revokeDefaultPrivileges(roles: string): string {

@@ -15,7 +15,7 @@ export const resetSession = [
   'SELECT pg_catalog.pg_advisory_unlock_all()',
   'DISCARD TEMP',
   'DISCARD SEQUENCES',
-  `SELECT pg_catalog.setseed(('x' || pg_catalog.substr(pg_catalog.gen_random_uuid()::text, 1, 8))::bit(32)::int / 2147483648.0)`,
+  'SELECT pg_catalog.setseed(pg_catalog.hashtext(pg_catalog.gen_random_uuid()::text) / 2147483648::float8)',
 ].join('; ');
 
 /** As {@link resetSession}, and prepared statements too: for connections on which PREPARE was possible. */

@@ -7,7 +7,10 @@ import type { SealKey } from './seal-key.ts';
 export const sealSetting = 'authorize.seal';
 
 /** What the MAC says it is for, so that it can stand for nothing else; part of the format's version. */
-export const sealContext = 'drizzle-authorize seal 1 ';
+export const sealContext = 'drizzle-authorize seal 1';
+
+/** The claims begin behind so many characters: the MAC's 64, a dot, and a header whose parts have fixed widths. */
+export const sealHeaderLength = 117;
 
 /** A seal opens one transaction that starts within this time. Postgres refuses a longer one. */
 export const sealLifetimeSeconds = 60;
@@ -25,10 +28,10 @@ export interface SealOptions {
 }
 
 /**
- * Seals an identity: text that Postgres can check and that nobody else can make. It holds the role, the claims, when
- * it was made and until when it opens a transaction, and is bound to database, key and backend.
+ * Seals an identity: text that Postgres can check and that nobody else can make. It holds the claims, when it was
+ * made and until when it opens a transaction; the MAC also covers the role and the database, which Postgres knows itself.
  *
- * @returns `<mac>.<version>.<key>.<issued>.<expires>.<pid>.<role in hex> <claims>`
+ * @returns `<mac>.<version>.<key>.<issued>.<expires>.<pid>.<claims>`
  * @throws AuthorizeError `ERR_IDENTITY_INVALID` when role or `sub` is not a string that Postgres can hold
  * @throws AuthorizeError `ERR_TOKEN_EXPIRED` when the identity has expired
  * @see RFC 2104 (HMAC)
@@ -48,7 +51,9 @@ export async function seal(identity: Identity, key: SealKey, options: SealOption
   const expires = Math.min(issued + sealLifetimeSeconds, Math.floor(expiresAt));
   if (expires <= issued) throw new AuthorizeError('ERR_TOKEN_EXPIRED', 'the identity has expired');
 
-  const header = [1, key.id, issued, expires, options.backendPid, toHex(bytesOf(role))].join('.');
-  const signed = `${header} ${JSON.stringify(claims)}`;
-  return `${toHex(await key.sign(bytesOf(`${sealContext}${options.database} ${signed}`)))}.${signed}`;
+  const times = [issued, expires, options.backendPid].map((number) => String(number).padStart(10, '0'));
+  const signed = [1, key.id, ...times, JSON.stringify(claims)].join('.');
+  // No part but the last can hold a NUL, and JSON holds none either: the parts cannot be taken for one another.
+  const mac = await key.sign(bytesOf([sealContext, options.database, role, signed].join('\0')));
+  return `${toHex(mac)}.${signed}`;
 }

@@ -75,7 +75,7 @@ function signedWith(
 ): string {
   const inner = createHash('sha256')
     .update(pads.inner)
-    .update(`${context}${database.name} ${signed}`)
+    .update([context, database.name, 'authenticated', signed].join('\0'))
     .digest();
   return `${createHash('sha256').update(pads.outer).update(inner).digest('hex')}.${signed}`;
 }
@@ -173,7 +173,7 @@ describe('a seal that is not genuine raises 28000', () => {
     'made with another key under the id of the real one': async (genuine) =>
       `${createHmac('sha256', 'guess').update(genuine.slice(65)).digest('hex')}${genuine.slice(64)}`,
     'signed for another purpose': (genuine) =>
-      signedWith(database.sealKey.pads(), genuine.slice(65), 'drizzle-authorize something 1 '),
+      signedWith(database.sealKey.pads(), genuine.slice(65), 'drizzle-authorize something 1'),
     'signed, and of a version that does not exist': (genuine) =>
       signedWith(database.sealKey.pads(), genuine.slice(65).replace('1.', '9.')),
     'for another database': (_, client) => sealFor(client, { sub: 'bob' }, { database: 'postgres' }),

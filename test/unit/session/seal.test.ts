@@ -3,7 +3,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 
 import { createSealKey, generateAuthorizeKey, parseAuthorizeKey } from '../../../src/session/seal-key.ts';
-import { seal, sealContext } from '../../../src/session/seal.ts';
+import { seal, sealContext, sealHeaderLength } from '../../../src/session/seal.ts';
 
 const options = { database: 'app', backendPid: 42, nowSeconds: 1_900_000_000.9 };
 
@@ -44,13 +44,16 @@ describe('a seal', () => {
     const text = await seal({ role: 'authenticated', claims: { sub: 'alice' } }, key, options);
     const [mac, ...rest] = text.split('.');
     const signed = rest.join('.');
-    expect(signed).toBe(
-      `1.${key.id}.1900000000.1900000060.42.${Buffer.from('authenticated').toString('hex')} {"sub":"alice"}`,
-    );
+    expect(signed).toBe(`1.${key.id}.1900000000.1900000060.0000000042.{"sub":"alice"}`);
+    expect(text.indexOf('{')).toBe(sealHeaderLength);
     const derived = createHmac('sha256', Buffer.from(secret, 'base64url'))
       .update('drizzle-authorize seal key 1')
       .digest();
-    expect(mac).toBe(createHmac('sha256', derived).update(`${sealContext}app ${signed}`).digest('hex'));
+    expect(mac).toBe(
+      createHmac('sha256', derived)
+        .update([sealContext, 'app', 'authenticated', signed].join('\0'))
+        .digest('hex'),
+    );
     // The pads are those of RFC 2104.
     const { inner, outer } = key.pads();
     expect([inner, outer].map((pad) => [pad.length, pad[0], pad[63]])).toEqual([
