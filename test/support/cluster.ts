@@ -56,10 +56,27 @@ export async function createDatabase(
     url: url.href,
     name: database,
     drop: async () => {
+      await sessionsEnd(superuser, database);
       await query(superuser, `DROP DATABASE IF EXISTS ${quoted} WITH (FORCE)`);
       if (role !== undefined) await query(superuser, `DROP OWNED BY ${role}`, `DROP ROLE ${role}`);
     },
   };
+}
+
+// A pool says that it has ended before Postgres has heard of it; a session that is cut off then is an error in its pool
+// that nobody listens to any more. What a test has left open on purpose is cut off after a second.
+async function sessionsEnd(url: URL, database: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url.href });
+  await client.connect();
+  try {
+    for (let attempt = 0; attempt < 50; attempt += 1) {
+      const { rowCount } = await client.query('SELECT FROM pg_stat_activity WHERE datname = $1', [database]);
+      if (rowCount === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  } finally {
+    await client.end();
+  }
 }
 
 async function query(url: URL, ...statements: readonly string[]): Promise<void> {
