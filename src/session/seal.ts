@@ -48,7 +48,8 @@ export async function seal(identity: Identity, key: SealKey, options: SealOption
     );
   }
   const issued = Math.floor(options.nowSeconds);
-  const expires = Math.min(issued + sealLifetimeSeconds, Math.floor(expiresAt));
+  // Upwards: an identity in its last second is still good, also where the database's clock was measured a little early.
+  const expires = Math.min(issued + sealLifetimeSeconds, Math.ceil(expiresAt));
   if (expires <= issued) throw new AuthorizeError('ERR_TOKEN_EXPIRED', 'the identity has expired');
 
   const times = [issued, expires, options.backendPid].map((number) => String(number).padStart(10, '0'));

@@ -65,7 +65,8 @@ describe('a seal', () => {
   it('ends with the identity when that is sooner than its minute', async () => {
     const until = async (expiresAt: number): Promise<string | undefined> =>
       (await seal({ role: 'a', claims: {}, expiresAt }, await newKey(), options)).split('.')[4];
-    expect(await until(1_900_000_010.7)).toBe('1900000010');
+    expect(await until(1_900_000_010)).toBe('1900000010');
+    expect(await until(1_900_000_000.95)).toBe('1900000001');
     expect(await until(1_900_009_999)).toBe('1900000060');
     await expect(until(1_900_000_000)).rejects.toMatchObject({ code: 'ERR_TOKEN_EXPIRED' });
   });
