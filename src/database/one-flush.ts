@@ -7,7 +7,7 @@ export interface FlushStep {
   readonly text: string;
   readonly values?: readonly unknown[];
   /** The name of a prepared statement, which is then parsed once a connection. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   readonly rowMode?: 'array';
   readonly types?: pg.CustomTypesConfig;
   /** Its result is of no interest to the caller: a prologue, a BEGIN. */
@@ -141,9 +141,11 @@ class FlushQuery extends QueryBase {
   readonly #client: pg.PoolClient;
   readonly #steps: readonly FlushStep[];
   readonly #maxResultBytes: number;
-  readonly #results: CollectedResult[];
+  readonly #results: readonly (CollectedResult | undefined)[];
   #settle: (outcome: Outcome) => void = () => {};
   #position = 0;
+  /** What Postgres has said of the columns of the step at hand. */
+  #described: readonly pg.FieldDef[] | undefined;
   #bytes = 0;
   #error: unknown;
   #expectsReady = false;
@@ -153,7 +155,9 @@ class FlushQuery extends QueryBase {
     this.#client = client;
     this.#steps = steps;
     this.#maxResultBytes = maxResultBytes;
-    this.#results = steps.map((step) => new NewResult(step.rowMode, step.types ?? client));
+    this.#results = steps.map((step) =>
+      step.internal === true ? undefined : new NewResult(step.rowMode, step.types ?? client),
+    );
     this.text = '';
     this.outcome = new Promise((resolve) => {
       this.#settle = resolve;
@@ -163,23 +167,26 @@ class FlushQuery extends QueryBase {
 
   override readonly submit = (connection: unknown): Error | null => {
     const wire = connection as Wire;
-    let messages: readonly { step: FlushStep; values: readonly unknown[]; parsed: boolean }[];
+    let messages: readonly Message[];
     try {
       // All values first: one that cannot be written must not leave half a flush on the wire.
       messages = this.#steps.map((step) => ({
         step,
         values: (step.values ?? []).map(prepareValue),
-        parsed: isParsed(wire, step),
+        isParsed: isParsed(wire, step),
       }));
     } catch (error) {
       return error instanceof Error ? error : new Error('a parameter cannot be written', { cause: error });
     }
     wire.stream.cork();
-    for (const { step, values, parsed } of messages) {
+    for (const [index, { step, values, isParsed: parsed }] of messages.entries()) {
       const statement = step.name ?? '';
+      const fields = parsed ? fieldsOf.get(wire)?.get(statement) : undefined;
       if (!parsed) wire.parse({ text: step.text, name: statement });
       wire.bind({ statement, values });
-      if (step.internal !== true) wire.describe({ type: 'P', name: '' });
+      const result = this.#results[index];
+      if (fields !== undefined) result?.addFields(fields);
+      else if (result !== undefined) wire.describe({ type: 'P', name: '' });
       wire.execute({ portal: '' });
     }
     wire.sync();
@@ -189,10 +196,11 @@ class FlushQuery extends QueryBase {
 
   handleRowDescription(message: { fields: readonly pg.FieldDef[] }): void {
     this.#results[this.#position]?.addFields(message.fields);
+    this.#described = message.fields;
   }
 
   handleDataRow(message: { length: number; fields: readonly (string | null)[] }): void {
-    if (this.#error !== undefined || this.#steps[this.#position]?.internal === true) return;
+    if (this.#error !== undefined || this.#results[this.#position] === undefined) return;
     this.#bytes += message.length;
     if (this.#bytes > this.#maxResultBytes) {
       this.#error = new ResultTooLargeError(this.#maxResultBytes);
@@ -210,6 +218,7 @@ class FlushQuery extends QueryBase {
 
   handleCommandComplete(message: { text: string }): void {
     this.#results[this.#position]?.addCommandComplete(message);
+    this.#rememberFields();
     if (isTransactionControl(message.text) && this.#steps[this.#position]?.transactionControl !== true) {
       this.#error ??= new AuthorizeError(
         'ERR_CONNECTION_IN_DOUBT',
@@ -247,6 +256,17 @@ class FlushQuery extends QueryBase {
     // The listener of #expectReady has the status.
   }
 
+  #rememberFields(): void {
+    const name = this.#steps[this.#position]?.name;
+    const described = this.#described;
+    this.#described = undefined;
+    if (name === undefined) return;
+    const wire = this.#client.connection as unknown as Wire;
+    const known = fieldsOf.get(wire) ?? new Map<string, readonly pg.FieldDef[]>();
+    fieldsOf.set(wire, known);
+    if (described !== undefined || !known.has(name)) known.set(name, described ?? []);
+  }
+
   #nextStep(): void {
     this.#position += 1;
     this.#announceStep();
@@ -274,9 +294,8 @@ class FlushQuery extends QueryBase {
 
   #finish(status: TransactionStatus): void {
     this.callback?.();
-    const results = this.#results.filter((_, index) => this.#steps[index]?.internal !== true);
     this.#settle({
-      results,
+      results: this.#results.filter((result) => result !== undefined),
       error: this.#error,
       status: this.#error instanceof AuthorizeError ? undefined : status,
     });
@@ -293,6 +312,16 @@ export class ResultTooLargeError extends Error {
     this.maxBytes = maxBytes;
   }
 }
+
+interface Message {
+  readonly step: FlushStep;
+  readonly values: readonly unknown[];
+  readonly isParsed: boolean;
+}
+
+// The columns of prepared statements, by connection and name: Postgres refuses to run one whose columns have changed,
+// so that they need not be asked for each time.
+const fieldsOf = new WeakMap<Wire, Map<string, readonly pg.FieldDef[]>>();
 
 function isParsed(wire: Wire, step: FlushStep): boolean {
   if (step.name === undefined) return false;

@@ -1,4 +1,4 @@
-import type pg from 'pg';
+import pg from 'pg';
 
 import { AuthorizeError } from '../errors.ts';
 import type { Identity } from '../session/identity.ts';
@@ -8,6 +8,7 @@ import { seal, sealLifetimeSeconds } from '../session/seal.ts';
 import { assertLoginIsRole, inspectLogin, type Login } from './login.ts';
 import { flush, FlushError, type Flushed, type FlushOptions, type FlushStep } from './one-flush.ts';
 import { resetSession, resetSessionAndStatements } from './reset.ts';
+import { StatementMemory } from './statement-memory.ts';
 
 export interface SealedPoolOptions {
   readonly pool: pg.Pool;
@@ -18,7 +19,12 @@ export interface SealedPoolOptions {
   readonly allowPrivilegedLogin?: boolean;
   /** Statements other than plain DML may run, so that more has to be cleared away after each use. */
   readonly anyStatement?: boolean;
+  /** Prepare statements that come again on each connection. Default: true; never with `anyStatement`. */
+  readonly prepare?: boolean;
 }
+
+// Settings alone, inside the transaction: a failure undoes what it would have undone.
+const resetSettings: FlushStep = { text: 'RESET ALL', name: 'drizzle-authorize:reset', internal: true };
 
 /**
  * A pool whose connections do nothing but what an identity was sealed for, and forget it afterwards. The caller has
@@ -28,9 +34,13 @@ export class SealedPool {
   readonly #options: SealedPoolOptions;
   readonly #logins = new WeakMap<pg.PoolClient, Login>();
   readonly #seals = new WeakMap<Identity, WeakMap<pg.PoolClient, ReusableSeal>>();
+  readonly #memory: StatementMemory;
 
   constructor(options: SealedPoolOptions) {
     this.#options = options;
+    this.#memory = new StatementMemory({
+      prepare: options.prepare !== false && options.anyStatement !== true,
+    });
   }
 
   get #reset(): string {
@@ -42,24 +52,47 @@ export class SealedPool {
    * one implicit transaction; when the prologue fails, none of them runs.
    *
    * @param steps what to run; the results come in this order
-   * @param options.before runs ahead of the prologue, such as a START TRANSACTION with its isolation level
    */
   async run(
     identity: Identity,
     steps: readonly FlushStep[],
-    options: Omit<FlushOptions, 'followUp'> & { readonly before?: readonly FlushStep[] } = {},
+    options: RunOptions = {},
   ): Promise<readonly pg.QueryResult[]> {
-    const { before = [], ...flushOptions } = options;
+    const known = steps.map(({ text }) => this.#memory.recall(text));
+    const named = steps.map((step, index) =>
+      step.internal === true ? step : { name: known[index]?.name, ...step },
+    );
+    try {
+      return await this.#run(identity, named, {
+        ...options,
+        plain: known.every(({ isPlainRead }) => isPlainRead),
+      });
+    } catch (error) {
+      if (!isOutdatedPlan(error)) throw error;
+      // A table has changed its columns. Nothing has run: the transaction ended with the error.
+      for (const { text } of steps) this.#memory.forgetName(text);
+      return this.#run(identity, steps, { ...options, plain: false });
+    }
+  }
+
+  async #run(
+    identity: Identity,
+    steps: readonly FlushStep[],
+    options: RunOptions & { readonly plain: boolean },
+  ): Promise<readonly pg.QueryResult[]> {
+    const { before = [], plain, ...flushOptions } = options;
     const client = await this.#take();
     let clean = Promise.resolve(true);
     try {
-      const sealed = await this.#prologue(client, identity);
+      const reusable = this.#reusableSeal(client, identity) ?? (await this.#makeSeal(client, identity));
+      const opening = this.#prologue(reusable);
       clean = Promise.resolve(false);
-      const flushed = await flush(client, [...before, sealed, ...steps], {
+      const flushed = await flush(client, [...before, opening, ...steps, ...(plain ? [resetSettings] : [])], {
         ...flushOptions,
-        followUp: this.#reset,
+        ...(!plain && { followUp: this.#reset }),
       });
       clean = flushed.clean;
+      reusable.checked = true;
       return flushed.results;
     } catch (error) {
       if (!(error instanceof FlushError)) throw error;
@@ -74,41 +107,28 @@ export class SealedPool {
   async connect(identity: Identity): Promise<SealedConnection> {
     const client = await this.#take();
     return new SealedConnection(client, {
-      prologue: () => this.#prologue(client, identity),
+      prologue: async () => this.#prologue(await this.#makeSeal(client, identity)),
       reset: this.#reset,
       giveBack: (clean) => this.#giveBack(client, clean),
     });
   }
 
   async #take(): Promise<pg.PoolClient> {
-    const client = await this.#connect();
+    const client = await this.#options.pool.connect().catch(unreachable(this.#options.role));
     // While a client is out, the pool does not listen: a connection that breaks would end the process.
     client.on('error', brokenConnection);
+    if (!this.#logins.has(client)) await this.#inspect(client);
+    return client;
+  }
+
+  async #inspect(client: pg.PoolClient): Promise<void> {
     try {
-      if (!this.#logins.has(client)) {
-        const login = await inspectLogin(client);
-        if (this.#options.allowPrivilegedLogin !== true) assertLoginIsRole(login, this.#options.role);
-        this.#logins.set(client, login);
-      }
-      return client;
+      const login = await inspectLogin(client);
+      if (this.#options.allowPrivilegedLogin !== true) assertLoginIsRole(login, this.#options.role);
+      this.#logins.set(client, login);
     } catch (error) {
       void this.#giveBack(client, Promise.resolve(false));
       throw error;
-    }
-  }
-
-  async #connect(): Promise<pg.PoolClient> {
-    try {
-      return await this.#options.pool.connect();
-    } catch (error) {
-      const code = error instanceof Error && 'syscall' in error && 'code' in error ? error.code : undefined;
-      // Postgres' own words, and the pool's, say enough.
-      if (typeof code !== 'string') throw error;
-      throw new AuthorizeError(
-        'ERR_DATABASE_UNREACHABLE',
-        `the database of the role '${this.#options.role}' cannot be reached (${code})`,
-        { cause: error, hint: 'check the connection URL of the role and that PostgreSQL runs there' },
-      );
     }
   }
 
@@ -120,27 +140,30 @@ export class SealedPool {
     client.release(!ended);
   }
 
-  async #prologue(client: pg.PoolClient, identity: Identity): Promise<FlushStep> {
-    const { role, allowPrivilegedLogin } = this.#options;
+  #prologue({ text, checked }: ReusableSeal): FlushStep {
+    const { role, allowPrivilegedLogin, anyStatement } = this.#options;
+    const opening = prologue(text, { role: allowPrivilegedLogin === true ? role : undefined, checked });
+    // Where DEALLOCATE may have run, no name is sure to be there.
+    return { ...opening, internal: true, ...(anyStatement === true && { name: undefined }) };
+  }
+
+  // The same identity on the same connection within half a seal's lifetime: the same seal serves.
+  #reusableSeal(client: pg.PoolClient, identity: Identity): ReusableSeal | undefined {
+    const made = this.#seals.get(identity)?.get(client);
+    return made !== undefined && Date.now() / 1000 < made.reuseUntil ? made : undefined;
+  }
+
+  async #makeSeal(client: pg.PoolClient, identity: Identity): Promise<ReusableSeal> {
+    const { role } = this.#options;
     if (identity.role !== role) {
       throw new AuthorizeError(
         'ERR_ROLE_WITHOUT_CLIENT',
         `this pool serves '${role}', not '${identity.role}'`,
       );
     }
-    const text = await this.#seal(client, identity);
-    return { ...prologue(text, allowPrivilegedLogin === true ? role : undefined), internal: true };
-  }
-
-  // The same identity on the same connection within half a seal's lifetime: the same seal serves.
-  async #seal(client: pg.PoolClient, identity: Identity): Promise<string> {
-    const nowSeconds = Date.now() / 1000;
-    const ofIdentity = this.#seals.get(identity) ?? new WeakMap<pg.PoolClient, ReusableSeal>();
-    const made = ofIdentity.get(client);
-    if (made !== undefined && nowSeconds < made.reuseUntil) return made.text;
-
     const login = this.#logins.get(client);
     if (login === undefined) throw new Error('the connection was not inspected');
+    const nowSeconds = Date.now() / 1000;
     const offset = login.clockOffsetSeconds;
     const { expiresAt = Infinity } = identity;
     const text = await seal({ ...identity, expiresAt: expiresAt + offset }, await this.#options.key(), {
@@ -148,10 +171,38 @@ export class SealedPool {
       backendPid: login.backendPid,
       nowSeconds: nowSeconds + offset,
     });
-    ofIdentity.set(client, { text, reuseUntil: Math.min(nowSeconds + sealLifetimeSeconds / 2, expiresAt) });
+    const reuseUntil = Math.min(nowSeconds + sealLifetimeSeconds / 2, expiresAt);
+    const made = { text, reuseUntil, checked: false };
+    const ofIdentity = this.#seals.get(identity) ?? new WeakMap<pg.PoolClient, ReusableSeal>();
+    ofIdentity.set(client, made);
     this.#seals.set(identity, ofIdentity);
-    return text;
+    return made;
   }
+}
+
+// Postgres' own words, and the pool's, say enough; those of the network do not.
+function unreachable(role: string): (error: unknown) => never {
+  return (error) => {
+    const code = error instanceof Error && 'syscall' in error && 'code' in error ? error.code : undefined;
+    if (typeof code !== 'string') throw error;
+    throw new AuthorizeError(
+      'ERR_DATABASE_UNREACHABLE',
+      `the database of the role '${role}' cannot be reached (${code})`,
+      { cause: error, hint: 'check the connection URL of the role and that PostgreSQL runs there' },
+    );
+  };
+}
+
+interface RunOptions extends Omit<FlushOptions, 'followUp'> {
+  /** Runs ahead of the prologue, such as a START TRANSACTION with its isolation level. */
+  readonly before?: readonly FlushStep[];
+}
+
+// "cached plan must not change result type", which PostgreSQL says of prepared statements alone.
+function isOutdatedPlan(error: unknown): boolean {
+  return (
+    error instanceof pg.DatabaseError && error.code === '0A000' && error.routine === 'RevalidateCachedQuery'
+  );
 }
 
 function brokenConnection(): void {
@@ -161,6 +212,8 @@ function brokenConnection(): void {
 interface ReusableSeal {
   readonly text: string;
   readonly reuseUntil: number;
+  /** A transaction has begun with it: Postgres has found it genuine on this connection. */
+  checked: boolean;
 }
 
 interface SealedConnectionParts {

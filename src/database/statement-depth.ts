@@ -1,5 +1,8 @@
 import { scanSync } from 'libpg-query';
 
+/** The parser's stack ends at some 3,000 levels of the narrowest kind. */
+export const maxStatementDepth = 3_000;
+
 // Below this length no statement can be deep: the densest nesting takes two characters a level.
 const shortEnough = 2_000;
 

@@ -32,6 +32,11 @@ export interface WithAuthOptions {
   readonly allowPrivilegedLogin?: boolean;
   /** `data`: statements that read and write rows. `any`: whatever the role may do. Default: `data`. */
   readonly statements?: 'data' | 'any';
+  /**
+   * Prepare statements that come again, from the fifth time on, a hundred at most, so that each connection plans them
+   * once. Default: true. `false` where something between here and Postgres cannot keep prepared statements.
+   */
+  readonly prepare?: boolean;
 }
 
 /**
@@ -69,6 +74,7 @@ export function withAuth<Database extends object>(
     key: () => (sealKey ??= createSealKey(newest)),
     allowPrivilegedLogin: options.allowPrivilegedLogin === true,
     anyStatement: statements === 'any',
+    prepare: options.prepare !== false,
   };
 
   const handleOf = new Map<string, (identity: IdentitySource) => Database>();

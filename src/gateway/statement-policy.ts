@@ -1,7 +1,7 @@
 import { hasSqlDetails, loadModule, parseSync, type Node } from 'libpg-query';
 
 import { Refusal, type RefusalOptions } from './refusal.ts';
-import { statementDepth } from './statement-depth.ts';
+import { maxStatementDepth, statementDepth } from '../database/statement-depth.ts';
 
 /** Decides whether a statement may be sent to Postgres; throws a {@link Refusal} when not. */
 export type StatementPolicy = (text: string) => void;
@@ -45,8 +45,6 @@ const programLimitExceeded = '54000';
 const statementTooComplex = '54001';
 
 const maxLength = 262_144;
-// The parser's stack ends at some 3,000 levels of the narrowest kind.
-const maxDepth = 3_000;
 
 const dataStatements: ReadonlySet<string> = new Set([
   'SelectStmt',
@@ -63,7 +61,7 @@ function judge(text: string): Verdict | undefined {
     const message = `the statement is longer than ${maxLength} characters`;
     return { message, code: programLimitExceeded, hint: 'Put values into parameters.' };
   }
-  if (statementDepth(text) > maxDepth)
+  if (statementDepth(text) > maxStatementDepth)
     return { message: 'the statement is too complex', code: statementTooComplex };
   let statements;
   try {

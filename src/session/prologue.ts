@@ -1,8 +1,17 @@
 import { sealSetting } from './seal.ts';
 
 export interface Statement {
+  /** Tells the forms of the prologue apart, where a driver prepares statements. */
+  readonly name: string;
   readonly text: string;
   readonly values: readonly string[];
+}
+
+export interface PrologueOptions {
+  /** Given only for a login that is not the identity role itself: then the role is set first. */
+  readonly role?: string | undefined;
+  /** This very backend has found the very seal genuine, less than half a minute ago: it need not be checked again. */
+  readonly checked?: boolean;
 }
 
 /**
@@ -11,12 +20,17 @@ export interface Statement {
  *
  * The seal is a parameter, so that no other session of the same role can read it in `pg_stat_activity`.
  *
- * @param role given only for a login that is not the identity role itself: then the role is set first
  * @returns `select auth.check(set_config('authorize.seal', $1, true))`
  */
-export function prologue(seal: string, role?: string): Statement {
-  const check = `auth.check(pg_catalog.set_config('${sealSetting}', $1, true))`;
+export function prologue(seal: string, { role, checked = false }: PrologueOptions = {}): Statement {
+  const set = `pg_catalog.set_config('${sealSetting}', $1, true)`;
+  const sealing = checked ? set : `auth.check(${set})`;
+  const name = `drizzle-authorize:${checked ? 'seal' : 'check'}`;
   return role === undefined
-    ? { text: `select ${check}`, values: [seal] }
-    : { text: `select pg_catalog.set_config('role', $2, true), ${check}`, values: [seal, role] };
+    ? { name, text: `select ${sealing}`, values: [seal] }
+    : {
+        name: `${name} as`,
+        text: `select pg_catalog.set_config('role', $2, true), ${sealing}`,
+        values: [seal, role],
+      };
 }

@@ -272,7 +272,7 @@ describe('after use', () => {
       current_setting('role') as role, session_user as login, auth.user_id() as who,
       (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
       (select count(*)::int from pg_class where relpersistence = 't' and relkind = 'r') as temporary_tables,
-      (select count(*)::int from pg_prepared_statements) as prepared`);
+      (select count(*)::int from pg_prepared_statements where name not like 'drizzle-authorize:%') as prepared`);
     expect(rows).toEqual([
       {
         path: '"$user", public',

@@ -1,0 +1,92 @@
+import { maxStatementDepth, statementDepth } from './statement-depth.ts';
+
+/** True when a statement is proved to leave nothing on its connection but what RESET ALL takes back. */
+export type PlainReadTest = (text: string) => boolean;
+
+/** Longer ones are not worth the parser's time. */
+const maxLength = 16_384;
+
+let loaded: Promise<PlainReadTest> | undefined;
+
+/**
+ * The test for plain reads, on the tree of PostgreSQL's own parser: one SELECT, nothing in it but tables, columns,
+ * values, operators and functions of {@link plainFunctions}. Such a statement takes no lock that outlives it, opens no
+ * cursor, moves no sequence, makes no table and seeds no random numbers.
+ *
+ * What is not known to be plain is not: an unknown kind of node, a function by another name or of another schema. Two
+ * forms that call a function without looking like it are left out with their node: `(42::bigint).pg_advisory_lock`
+ * (A_Indirection) and `o.pg_advisory_lock from abs(42) as o` (RangeFunction).
+ *
+ * Functions that the owner put into policies, views, casts and operators are outside the tree. They can change settings,
+ * which RESET ALL takes back.
+ *
+ * The parser is loaded by the first call.
+ */
+export function loadPlainReadTest(): Promise<PlainReadTest> {
+  loaded ??= (async () => {
+    const { loadModule, parseSync } = await import('libpg-query');
+    await loadModule();
+    return (text) => {
+      if (text.length > maxLength || text.includes('\0') || statementDepth(text) > maxStatementDepth)
+        return false;
+      try {
+        const [statement, ...others] = parseSync(text).stmts ?? [];
+        return others.length === 0 && statement?.stmt !== undefined && isPlainSelect(statement.stmt);
+      } catch {
+        return false;
+      }
+    };
+  })();
+  return loaded;
+}
+
+const plainNodes: ReadonlySet<string> = new Set(
+  (
+    'SelectStmt ResTarget ColumnRef A_Star A_Const ParamRef String Integer Float Boolean BitString List A_Expr BoolExpr ' +
+    'NullTest BooleanTest TypeCast CoalesceExpr MinMaxExpr CaseExpr CaseWhen SubLink RowExpr A_ArrayExpr FuncCall ' +
+    'SQLValueFunction CollateClause RangeVar RangeSubselect JoinExpr CommonTableExpr SortBy WindowDef GroupingSet ' +
+    'GroupingFunc LockingClause'
+  ).split(' '),
+);
+
+/** Functions of PostgreSQL that compute and do nothing else, in every one of their forms. */
+export const plainFunctions: ReadonlySet<string> = new Set(
+  (
+    'count sum min max avg bool_and bool_or every array_agg string_agg json_agg jsonb_agg json_object_agg ' +
+    'jsonb_object_agg json_build_array json_build_object jsonb_build_array jsonb_build_object to_json to_jsonb ' +
+    'row_to_json array_to_json array_length cardinality array_position unnest lower upper initcap length char_length ' +
+    'octet_length btrim ltrim rtrim substr substring position strpos left right concat concat_ws replace md5 abs ceil ' +
+    'ceiling floor round trunc mod power sqrt sign now date_trunc date_part extract age to_char to_date to_timestamp ' +
+    'make_date row_number rank dense_rank percent_rank cume_dist ntile lag lead first_value last_value nth_value'
+  ).split(' '),
+);
+
+const identityFunctions: ReadonlySet<string> = new Set(['user_id', 'uid', 'session', 'jwt', 'claim']);
+
+// With a stack of its own, because a tree can be deeper than ours.
+function isPlainSelect(root: object): boolean {
+  if (Object.keys(root).join() !== 'SelectStmt') return false;
+  const rest: object[] = [root];
+  for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
+    for (const [key, value] of Object.entries(next)) {
+      // Kinds of nodes begin with a capital, their fields do not.
+      if (/^[A-Z]/u.test(key) && !plainNodes.has(key)) return false;
+      if (key === 'intoClause') return false;
+      if (typeof value !== 'object' || value === null) continue;
+      if (key === 'FuncCall' && !isPlainCall(value)) return false;
+      rest.push(value);
+    }
+  }
+  return true;
+}
+
+function isPlainCall(call: object): boolean {
+  const { funcname = [] } = call as { funcname?: readonly { String?: { sval?: string } }[] };
+  const names = funcname.map((part) => part.String?.sval ?? '');
+  const name = names.at(-1) ?? '';
+  if (names.length === 1) return plainFunctions.has(name);
+  if (names.length !== 2) return false;
+  return names[0] === 'pg_catalog'
+    ? plainFunctions.has(name)
+    : names[0] === 'auth' && identityFunctions.has(name);
+}

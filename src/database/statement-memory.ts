@@ -1,0 +1,83 @@
+import { loadPlainReadTest } from './plain-read.ts';
+
+/** What is known of a statement's text. */
+export interface KnownStatement {
+  /** Its name once it is worth preparing; a connection that has seen the name parses and plans it no more. */
+  readonly name: string | undefined;
+  /** Proved to leave nothing on the connection: see {@link loadPlainReadTest}. */
+  readonly isPlainRead: boolean;
+}
+
+interface Memory {
+  uses: number;
+  name: string | undefined;
+  isPlainRead: boolean;
+}
+
+/** From this use on the text is looked at, off the caller's way; at the next it can help. */
+const usesUntilJudged = 2;
+/** As often as other drivers wait before they prepare a statement by themselves. */
+const usesUntilNamed = 5;
+/** Each costs every connection some 10 kB of the server's memory. */
+const maxNamed = 100;
+const maxKnown = 1_000;
+const maxLength = 16_384;
+
+// One count for all pools: two of them can share a connection, where a name must mean one text.
+let namesGiven = 0;
+
+/** Remembers the statements that come again and again, so that they need not be planned and cleared up after each time. */
+export class StatementMemory {
+  readonly #known = new Map<string, Memory>();
+  readonly #prepare: boolean;
+  #named = 0;
+
+  /** @param options.prepare whether names are given */
+  constructor(options: { readonly prepare: boolean }) {
+    this.#prepare = options.prepare;
+  }
+
+  /** Counts a use of the text, and says what is known of it. */
+  recall(text: string): KnownStatement {
+    const known = this.#known.get(text);
+    if (known === undefined) return this.#remember(text);
+    known.uses += 1;
+    if (known.uses === usesUntilJudged) void this.#judge(text, known);
+    if (known.uses === usesUntilNamed && this.#prepare && this.#named < maxNamed) {
+      this.#named += 1;
+      namesGiven += 1;
+      known.name = `drizzle-authorize:${namesGiven}`;
+    }
+    return known;
+  }
+
+  /** The text is not prepared any more: what it reads has changed its shape. */
+  forgetName(text: string): void {
+    const known = this.#known.get(text);
+    if (known !== undefined) known.name = undefined;
+  }
+
+  #remember(text: string): KnownStatement {
+    const known: Memory = { uses: 1, name: undefined, isPlainRead: false };
+    if (text.length > maxLength) return known;
+    if (this.#known.size >= maxKnown) this.#forgetRareOnes();
+    this.#known.set(text, known);
+    return known;
+  }
+
+  #forgetRareOnes(): void {
+    for (const [text, { name }] of this.#known) {
+      if (name === undefined) this.#known.delete(text);
+    }
+  }
+
+  async #judge(text: string, known: Memory): Promise<void> {
+    try {
+      const isPlainRead = await loadPlainReadTest();
+      await new Promise(setImmediate);
+      known.isPlainRead = isPlainRead(text);
+    } catch {
+      // A bundle without the parser: nothing is proved, and everything is reset.
+    }
+  }
+}

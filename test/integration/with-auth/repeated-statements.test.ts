@@ -1,0 +1,202 @@
+import { eq, sql } from 'drizzle-orm';
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { loadPlainReadTest, plainFunctions } from '../../../src/database/plain-read.ts';
+import { withAuth, type WithAuth } from '../../../src/driver/node-postgres.ts';
+import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
+import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
+import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
+
+// What the pool learns about statements that come again must never show, but in time.
+
+let database: SealedDatabase;
+let issuer: TestIssuer;
+let pool: pg.Pool;
+let db: WithAuth<NodePgDatabase<typeof schema>>;
+let alice: NodePgDatabase<typeof schema>;
+let bob: NodePgDatabase<typeof schema>;
+
+beforeAll(async () => {
+  database = await createTodoDatabase('repeated');
+  issuer = await createIssuer();
+  // Loaded off a query's way; here at once, so that a test need not wait for it.
+  await loadPlainReadTest();
+});
+
+afterAll(async () => {
+  await database.drop();
+});
+
+beforeEach(async () => {
+  await resetTodos(database);
+  await open();
+});
+
+afterEach(async () => {
+  await pool.end();
+});
+
+async function open(options: { readonly prepare?: boolean } = {}): Promise<void> {
+  pool = new pg.Pool({ connectionString: database.authenticatedUrl, max: 1 });
+  db = withAuth(drizzle({ client: pool, schema }), {
+    providers: [issuer.provider],
+    key: database.authorizeKey,
+    ...options,
+  });
+  [alice, bob] = await Promise.all([person('alice'), person('bob')]);
+}
+
+async function person(subject: string): Promise<NodePgDatabase<typeof schema>> {
+  return db.$withAuth(await issuer.token(subject));
+}
+
+async function times<T>(count: number, work: () => PromiseLike<T>): Promise<T[]> {
+  const results: T[] = [];
+  for (let n = 0; n < count; n += 1) {
+    results.push(await work());
+    // The look at a statement's tree takes a turn of the event loop.
+    await new Promise(setImmediate);
+  }
+  return results;
+}
+
+async function prepared(): Promise<readonly string[]> {
+  const { rows } = await pool.query<{ name: string; statement: string }>(
+    'select name, statement from pg_prepared_statements order by prepare_time',
+  );
+  return rows.map(({ statement }) => statement);
+}
+
+const titles = (rows: readonly { title: string }[]): string[] => rows.map(({ title }) => title).toSorted();
+
+describe('a statement that comes again', () => {
+  it('is prepared on the connection from its fifth time on, and serves every person as that person', async () => {
+    const ask = (who: typeof alice) => who.select().from(todos).where(eq(todos.done, false));
+    await times(4, () => ask(alice));
+    expect((await prepared()).filter((text) => text.includes('todos'))).toEqual([]);
+    await times(2, () => ask(alice));
+    expect((await prepared()).filter((text) => text.includes('todos'))).toHaveLength(1);
+
+    for (let n = 0; n < 12; n += 1) {
+      expect(titles(await ask(alice))).toEqual(['read a book', 'water the plants']);
+      expect(titles(await ask(bob))).toEqual(['call mum', 'read a book']);
+    }
+    await expect(times(12, () => db.select().from(todos))).rejects.toMatchObject({
+      cause: { code: '28000' },
+    });
+  });
+
+  it('is not prepared where the caller does not want it', async () => {
+    await pool.end();
+    await open({ prepare: false });
+    await times(8, () => alice.select().from(todos));
+    expect((await prepared()).filter((text) => text.includes('todos'))).toEqual([]);
+  });
+
+  it('is answered when its table has changed meanwhile', async () => {
+    await runAsOwner(database.ownerUrl, [
+      'CREATE TABLE shapes (id int)',
+      'GRANT SELECT, INSERT ON shapes TO authenticated',
+      'INSERT INTO shapes VALUES (1)',
+    ]);
+    const ask = async () => (await alice.execute(sql`select * from shapes`)).rows;
+    expect(await times(8, ask)).toEqual(Array.from({ length: 8 }, () => [{ id: 1 }]));
+    await runAsOwner(database.ownerUrl, [`ALTER TABLE shapes ADD COLUMN name text DEFAULT 'round'`]);
+    expect(await times(8, ask)).toEqual(Array.from({ length: 8 }, () => [{ id: 1, name: 'round' }]));
+    await runAsOwner(database.ownerUrl, ['ALTER TABLE shapes ALTER COLUMN id TYPE text']);
+    expect(await ask()).toEqual([{ id: '1', name: 'round' }]);
+
+    // One that writes runs once: the refusal came before it.
+    const add = async () => (await alice.execute(sql`insert into shapes (id) values ('2') returning *`)).rows;
+    await times(8, add);
+    await runAsOwner(database.ownerUrl, ['ALTER TABLE shapes ADD COLUMN colour text']);
+    expect(await add()).toEqual([{ id: '2', name: 'round', colour: null }]);
+    const { rows } = await alice.execute(sql`select count(*)::int as n from shapes where id = '2'`);
+    expect(rows).toEqual([{ n: 9 }]);
+    await runAsOwner(database.ownerUrl, ['DROP TABLE shapes']);
+  });
+
+  it('that fails each time fails each time, and the next one does not', async () => {
+    const fail = () =>
+      alice.execute(sql`select 1 / (select 0)`).then(undefined, (error: Error) => error.cause);
+    for (const cause of await times(8, fail)) expect(cause).toMatchObject({ code: '22012' });
+    expect(titles(await alice.select().from(todos))).toEqual(['read a book', 'water the plants']);
+  });
+});
+
+describe('a seal that serves again on its connection', () => {
+  it('is of no use from the moment that its key is gone', async () => {
+    await times(3, () => alice.select().from(todos));
+    await withClient(database.ownerUrl, async (owner) => {
+      const { rows } = await owner.query('DELETE FROM auth.seal_keys RETURNING *');
+      await expect(alice.select().from(todos)).rejects.toMatchObject({ cause: { code: '28000' } });
+      for (const row of rows) {
+        await owner.query(
+          'INSERT INTO auth.seal_keys SELECT * FROM json_populate_record(NULL::auth.seal_keys, $1)',
+          [
+            JSON.stringify({
+              ...row,
+              inner_pad: `\\x${row.inner_pad.toString('hex')}`,
+              outer_pad: `\\x${row.outer_pad.toString('hex')}`,
+            }),
+          ],
+        );
+      }
+    });
+    expect(titles(await alice.select().from(todos))).toEqual(['read a book', 'water the plants']);
+  });
+
+  it('is checked once by each connection, and again after somebody else', async () => {
+    const checks = async () => (await prepared()).filter((text) => text.includes('auth.check('));
+    await times(3, () => alice.select().from(todos));
+    await times(3, () => bob.select().from(todos));
+    expect(await checks()).toHaveLength(1);
+    // A forged seal inside a statement is still refused, whoever was here before.
+    const forged = alice.execute(sql`with f as materialized (
+      select set_config('authorize.seal', replace(current_setting('authorize.seal'), 'alice', 'bob'), true) as seal)
+      select todos.title from f, lateral (select title from todos where f.seal <> '') as todos`);
+    await expect(forged).rejects.toMatchObject({ cause: { code: '28000' } });
+  });
+});
+
+describe('what a repeated statement leaves behind', () => {
+  it('is cleared away after the tenth time as after the first', async () => {
+    const leave = () =>
+      alice.execute(sql`select set_config('search_path', 'nowhere', false), set_config('app.left', 'behind', false),
+        pg_advisory_lock(42), nextval('todos_id_seq'), setseed(0.5)`);
+    await times(10, leave);
+    const { rows } = await bob.execute(sql`select current_setting('search_path') as path,
+      coalesce(current_setting('app.left', true), '') as left_behind,
+      (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks`);
+    expect(rows).toEqual([{ path: '"$user", public', left_behind: '', locks: 0 }]);
+    await expect(bob.execute(sql`select lastval()`)).rejects.toMatchObject({ cause: { code: '55000' } });
+  });
+
+  it('is cleared away where a function of the owner, and not the statement, has left it', async () => {
+    await runAsOwner(database.ownerUrl, [
+      `CREATE FUNCTION noted(title text) RETURNS boolean LANGUAGE sql VOLATILE
+        AS $$ SELECT set_config('app.noted', title, false) IS NOT NULL $$`,
+      'CREATE VIEW noted_todos WITH (security_invoker) AS SELECT title FROM todos WHERE noted(title)',
+      'GRANT SELECT ON noted_todos TO authenticated',
+    ]);
+    const left = sql`select coalesce(current_setting('app.noted', true), '') as noted`;
+    await times(10, () => alice.execute(sql`select title from noted_todos`));
+    expect((await bob.execute(left)).rows).toEqual([{ noted: '' }]);
+    expect((await db.execute(left)).rows).toEqual([{ noted: '' }]);
+  });
+});
+
+it('no function of a plain read does more than compute, in any of its forms', async () => {
+  await withClient(database.ownerUrl, async (client) => {
+    const { rows } = await client.query<{ name: string; volatile: boolean }>(
+      `SELECT DISTINCT proname AS name, bool_or(provolatile = 'v') OVER (PARTITION BY proname) AS volatile
+      FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace AND proname = ANY ($1)`,
+      [[...plainFunctions]],
+    );
+    expect(rows.filter(({ volatile }) => volatile)).toEqual([]);
+    // COALESCE and its like are grammar; every other name must be a function, or it is a typing mistake.
+    expect([...plainFunctions].filter((name) => !rows.some((row) => row.name === name))).toEqual([]);
+  });
+});
