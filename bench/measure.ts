@@ -1,0 +1,84 @@
+/** One way of doing something; runs it once, from start to end. */
+export type Work = () => Promise<unknown>;
+
+export interface Timing {
+  /** Half of the runs took less; µs. */
+  readonly medianUs: number;
+  /** One in a hundred took longer; µs. */
+  readonly p99Us: number;
+}
+
+export interface Comparison {
+  readonly ours: Timing;
+  readonly theirs: Timing;
+  /** Their time over ours, by round: above 1 ours is faster. The median of all rounds, and how far they lie apart. */
+  readonly ratio: { readonly median: number; readonly least: number; readonly most: number };
+}
+
+export interface CompareOptions {
+  readonly rounds: number;
+  /** Runs of each, in each round. */
+  readonly runs: number;
+}
+
+/**
+ * Times two ways in turn, round by round, so that a machine whose speed changes meanwhile changes it for both: the ratio
+ * of a round holds where the microseconds do not.
+ */
+export async function compare(
+  ours: Work,
+  theirs: Work,
+  { rounds, runs }: CompareOptions,
+): Promise<Comparison> {
+  const [allOurs, allTheirs]: [number[], number[]] = [[], []];
+  const ratios: number[] = [];
+  await time(ours, runs);
+  await time(theirs, runs);
+  for (let round = 0; round < rounds; round += 1) {
+    const [a, b] = [await time(ours, runs), await time(theirs, runs)];
+    allOurs.push(...a);
+    allTheirs.push(...b);
+    ratios.push(percentile(b, 50) / percentile(a, 50));
+  }
+  return {
+    ours: timingOf(allOurs),
+    theirs: timingOf(allTheirs),
+    ratio: { median: percentile(ratios, 50), least: Math.min(...ratios), most: Math.max(...ratios) },
+  };
+}
+
+async function time(work: Work, runs: number): Promise<number[]> {
+  const microseconds: number[] = [];
+  for (let run = 0; run < runs; run += 1) {
+    const start = process.hrtime.bigint();
+    await work();
+    microseconds.push(Number(process.hrtime.bigint() - start) / 1000);
+  }
+  return microseconds;
+}
+
+export interface Load extends Timing {
+  readonly perSecond: number;
+}
+
+/** Keeps `inFlight` runs going for so many milliseconds. */
+export async function load(work: Work, inFlight: number, durationMs: number): Promise<Load> {
+  const microseconds: number[] = [];
+  const start = performance.now();
+  const lane = async (): Promise<void> => {
+    while (performance.now() - start < durationMs) microseconds.push(...(await time(work, 1)));
+  };
+  await Promise.all(Array.from({ length: inFlight }, lane));
+  const seconds = (performance.now() - start) / 1000;
+  return { ...timingOf(microseconds), perSecond: microseconds.length / seconds };
+}
+
+export function timingOf(microseconds: readonly number[]): Timing {
+  return { medianUs: percentile(microseconds, 50), p99Us: percentile(microseconds, 99) };
+}
+
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const index = Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100));
+  return sorted[index] ?? Number.NaN;
+}

@@ -1,0 +1,63 @@
+import { createVerifier, customKeys } from 'drizzle-authorize/jwt';
+import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose';
+
+import { compare, type Work } from './measure.ts';
+import type { Report } from './report.ts';
+
+const [issuer, audience] = ['https://id.example', 'app'];
+
+/** The verification of a token that was seen before and of new ones, next to jose without anything around it. */
+export async function benchTokens(report: Report, quick: boolean): Promise<void> {
+  const [rounds, runs] = [quick ? 3 : 10, 200];
+  for (const algorithm of ['RS256', 'ES256']) {
+    const { publicKey, privateKey } = await generateKeyPair(algorithm);
+    const keys = { keys: [{ ...(await exportJWK(publicKey)), kid: 'bench', alg: algorithm, use: 'sig' }] };
+    const sign = (n: number): Promise<string> =>
+      new SignJWT({ sub: `user-${n}`, email: `user-${n}@app.example`, org_id: 'org_1', roles: ['member'] })
+        .setProtectedHeader({ alg: algorithm, kid: 'bench', typ: 'JWT' })
+        .setIssuer(issuer)
+        .setAudience(audience)
+        .setIssuedAt()
+        .setExpirationTime('1h')
+        .sign(privateKey);
+    const tokens = await Promise.all(Array.from({ length: (rounds + 1) * runs }, (_, n) => sign(n)));
+    const verifier = createVerifier({
+      providers: [customKeys({ keys, issuer, audience, algorithms: [algorithm] })],
+    });
+    const local = createLocalJWKSet(keys);
+    const bare = (token: string): Promise<unknown> =>
+      jwtVerify(token, local, { issuer, audience, algorithms: [algorithm], clockTolerance: 30 });
+
+    report.comparison({
+      name: `verify a new ${algorithm} token`,
+      alternative: 'jose: jwtVerify() with the key at hand',
+      result: await compare(
+        eachOf(tokens, (token) => verifier.verify(token)),
+        eachOf(tokens, bare),
+        {
+          rounds,
+          runs,
+        },
+      ),
+    });
+    if (algorithm !== 'RS256') continue;
+    const [known = ''] = tokens.slice(-1);
+    await verifier.verify(known);
+    report.comparison({
+      name: 'verify a token that was seen before',
+      alternative: 'jose: jwtVerify() with the key at hand, RS256',
+      result: await compare(
+        () => verifier.verify(known),
+        () => bare(known),
+        { rounds, runs: 1_000 },
+      ),
+      target: { underUs: 10 },
+    });
+  }
+}
+
+/** Each run takes the next token, so that none is seen twice. */
+function eachOf(tokens: readonly string[], verify: (token: string) => Promise<unknown>): Work {
+  let next = 0;
+  return () => verify(tokens[next++] ?? '');
+}
