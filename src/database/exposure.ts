@@ -98,6 +98,7 @@ const probes: readonly Probe[] = [
       WHERE EXISTS (SELECT FROM auth.identity_roles
         WHERE has_function_privilege(name, 'pg_catalog.query_to_xml(text, boolean, boolean, text)', 'EXECUTE')
           OR has_function_privilege(name, 'pg_catalog.lo_create(oid)', 'EXECUTE')
+          OR has_function_privilege(name, 'pg_catalog.pg_prepared_statement()', 'EXECUTE')
           OR has_function_privilege(name, 'pg_catalog.pg_terminate_backend(integer, bigint)', 'EXECUTE'))`,
     remedy: 'run drizzle-authorize setup --harden as a superuser; the gateway refuses them in any case',
   },

@@ -65,7 +65,11 @@ const reachingFunctions = {
     'pg_advisory_xact_lock_shared',
     'pg_try_advisory_xact_lock',
     'pg_try_advisory_xact_lock_shared',
+  ],
+  "functions that show what other people's statements say": [
     'pg_stat_get_activity',
+    // The statements that a pool has prepared serve everybody who uses the connection.
+    'pg_prepared_statement',
   ],
 } as const;
 

@@ -317,5 +317,9 @@ describe('setup --check and --harden', () => {
     expect(await whoIs(env['DATABASE_AUTHENTICATED_URL'], env['AUTHORIZE_KEY'])).toBe('alice');
     const { stdout } = await setup(['--check', '--write-env', '.env'], superuser);
     expect(stdout).not.toContain('functions of PostgreSQL');
+    await withClient(env['DATABASE_AUTHENTICATED_URL'] ?? '', async (client) => {
+      await expect(client.query('TABLE pg_prepared_statements')).rejects.toMatchObject({ code: '42501' });
+      await expect(client.query('TABLE pg_stat_activity')).rejects.toMatchObject({ code: '42501' });
+    });
   });
 });
