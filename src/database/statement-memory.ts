@@ -1,17 +1,17 @@
-import { loadPlainReadTest } from './plain-read.ts';
+import { loadStatementJudge, type Judgement } from './statement-judge.ts';
 
 /** What is known of a statement's text. */
 export interface KnownStatement {
   /** Its name once it is worth preparing; a connection that has seen the name parses and plans it no more. */
   readonly name: string | undefined;
-  /** Proved to leave nothing on the connection: see {@link loadPlainReadTest}. */
+  /** Proved to leave nothing on the connection: see {@link loadStatementJudge}. */
   readonly isPlainRead: boolean;
 }
 
 interface Memory {
   uses: number;
   name: string | undefined;
-  isPlainRead: boolean;
+  judgement: Judgement | undefined;
 }
 
 /** From this use on the text is looked at, off the caller's way; at the next it can help. */
@@ -26,7 +26,12 @@ const maxLength = 16_384;
 // One count for all pools: two of them can share a connection, where a name must mean one text.
 let namesGiven = 0;
 
-/** Remembers the statements that come again and again, so that they need not be planned and cleared up after each time. */
+/**
+ * Remembers the statements that come again and again, so that they need not be planned and cleared up after each time.
+ *
+ * What is prepared can be read by whoever has the connection next, in `pg_prepared_statements`: so none is whose text
+ * holds a value, and not a parameter in its place.
+ */
 export class StatementMemory {
   readonly #known = new Map<string, Memory>();
   readonly #prepare: boolean;
@@ -39,16 +44,13 @@ export class StatementMemory {
 
   /** Counts a use of the text, and says what is known of it. */
   recall(text: string): KnownStatement {
-    const known = this.#known.get(text);
-    if (known === undefined) return this.#remember(text);
+    const known = this.#known.get(text) ?? this.#remember(text);
     known.uses += 1;
-    if (known.uses === usesUntilJudged) void this.#judge(text, known);
-    if (known.uses === usesUntilNamed && this.#prepare && this.#named < maxNamed) {
-      this.#named += 1;
-      namesGiven += 1;
-      known.name = `drizzle-authorize:${namesGiven}`;
+    if (known.uses === usesUntilJudged) void judge(text, known);
+    if (known.uses === usesUntilNamed && this.#prepare && known.judgement?.holdsNoValue === true) {
+      known.name = this.#newName();
     }
-    return known;
+    return { name: known.name, isPlainRead: known.judgement?.isPlainRead === true };
   }
 
   /** The text is not prepared any more: what it reads has changed its shape. */
@@ -57,12 +59,19 @@ export class StatementMemory {
     if (known !== undefined) known.name = undefined;
   }
 
-  #remember(text: string): KnownStatement {
-    const known: Memory = { uses: 1, name: undefined, isPlainRead: false };
+  #remember(text: string): Memory {
+    const known: Memory = { uses: 0, name: undefined, judgement: undefined };
     if (text.length > maxLength) return known;
     if (this.#known.size >= maxKnown) this.#forgetRareOnes();
     this.#known.set(text, known);
     return known;
+  }
+
+  #newName(): string | undefined {
+    if (this.#named >= maxNamed) return undefined;
+    this.#named += 1;
+    namesGiven += 1;
+    return `drizzle-authorize:${namesGiven}`;
   }
 
   #forgetRareOnes(): void {
@@ -70,14 +79,14 @@ export class StatementMemory {
       if (name === undefined) this.#known.delete(text);
     }
   }
+}
 
-  async #judge(text: string, known: Memory): Promise<void> {
-    try {
-      const isPlainRead = await loadPlainReadTest();
-      await new Promise(setImmediate);
-      known.isPlainRead = isPlainRead(text);
-    } catch {
-      // A bundle without the parser: nothing is proved, and everything is reset.
-    }
+async function judge(text: string, known: Memory): Promise<void> {
+  try {
+    const judged = await loadStatementJudge();
+    await new Promise(setImmediate);
+    known.judgement = judged(text);
+  } catch {
+    // A bundle without the parser: nothing is proved, everything is reset, and nothing prepared.
   }
 }

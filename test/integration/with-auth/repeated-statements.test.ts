@@ -3,7 +3,7 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { loadPlainReadTest, plainFunctions } from '../../../src/database/plain-read.ts';
+import { loadStatementJudge, plainFunctions } from '../../../src/database/statement-judge.ts';
 import { withAuth, type WithAuth } from '../../../src/driver/node-postgres.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
@@ -22,7 +22,7 @@ beforeAll(async () => {
   database = await createTodoDatabase('repeated');
   issuer = await createIssuer();
   // Loaded off a query's way; here at once, so that a test need not wait for it.
-  await loadPlainReadTest();
+  await loadStatementJudge();
 });
 
 afterAll(async () => {
@@ -88,6 +88,13 @@ describe('a statement that comes again', () => {
     });
   });
 
+  it('is not prepared with a value in its text, which the next person could read', async () => {
+    await times(8, () => alice.execute(sql`select * from todos where title = 'a secret of alice'`));
+    expect(JSON.stringify((await bob.execute(sql`select * from pg_prepared_statements`)).rows)).not.toContain(
+      'secret',
+    );
+  });
+
   it('is not prepared where the caller does not want it', async () => {
     await pool.end();
     await open({ prepare: false });
@@ -109,7 +116,8 @@ describe('a statement that comes again', () => {
     expect(await ask()).toEqual([{ id: '1', name: 'round' }]);
 
     // One that writes runs once: the refusal came before it.
-    const add = async () => (await alice.execute(sql`insert into shapes (id) values ('2') returning *`)).rows;
+    const add = async () =>
+      (await alice.execute(sql`insert into shapes (id) values (${'2'}) returning *`)).rows;
     await times(8, add);
     await runAsOwner(database.ownerUrl, ['ALTER TABLE shapes ADD COLUMN colour text']);
     expect(await add()).toEqual([{ id: '2', name: 'round', colour: null }]);

@@ -1,39 +1,49 @@
 import { maxStatementDepth, statementDepth } from './statement-depth.ts';
 
-/** True when a statement is proved to leave nothing on its connection but what RESET ALL takes back. */
-export type PlainReadTest = (text: string) => boolean;
+/** What PostgreSQL's own parser shows of a statement. */
+export interface Judgement {
+  /** Proved to leave nothing on its connection but what RESET ALL takes back. */
+  readonly isPlainRead: boolean;
+  /** Its text holds no value that could be somebody's: whoever reads it learns what is asked, and not of whom. */
+  readonly holdsNoValue: boolean;
+}
+
+export type StatementJudge = (text: string) => Judgement;
 
 /** Longer ones are not worth the parser's time. */
 const maxLength = 16_384;
 
-let loaded: Promise<PlainReadTest> | undefined;
+const unknown: Judgement = { isPlainRead: false, holdsNoValue: false };
+
+let loaded: Promise<StatementJudge> | undefined;
 
 /**
- * The test for plain reads, on the tree of PostgreSQL's own parser: one SELECT, nothing in it but tables, columns,
- * values, operators and functions of {@link plainFunctions}. Such a statement takes no lock that outlives it, opens no
- * cursor, moves no sequence, makes no table and seeds no random numbers.
+ * Judges statements by their trees.
  *
- * What is not known to be plain is not: an unknown kind of node, a function by another name or of another schema. Two
- * forms that call a function without looking like it are left out with their node: `(42::bigint).pg_advisory_lock`
- * (A_Indirection) and `o.pg_advisory_lock from abs(42) as o` (RangeFunction).
+ * A plain read is one SELECT with nothing in it but tables, columns, values, operators and functions of
+ * {@link plainFunctions}. It takes no lock that outlives it, opens no cursor, moves no sequence, makes no table and seeds
+ * no random numbers. What is not known to be plain is not: an unknown kind of node, a function by another name or of another
+ * schema. Two forms that call a function without looking like it are left out with their node:
+ * `(42::bigint).pg_advisory_lock` (A_Indirection) and `o.pg_advisory_lock from abs(42) as o` (RangeFunction).
  *
  * Functions that the owner put into policies, views, casts and operators are outside the tree. They can change settings,
  * which RESET ALL takes back.
  *
  * The parser is loaded by the first call.
  */
-export function loadPlainReadTest(): Promise<PlainReadTest> {
+export function loadStatementJudge(): Promise<StatementJudge> {
   loaded ??= (async () => {
     const { loadModule, parseSync } = await import('libpg-query');
     await loadModule();
     return (text) => {
-      if (text.length > maxLength || text.includes('\0') || statementDepth(text) > maxStatementDepth)
-        return false;
+      if (text.length > maxLength || text.includes('\0') || statementDepth(text) > maxStatementDepth) {
+        return unknown;
+      }
       try {
         const [statement, ...others] = parseSync(text).stmts ?? [];
-        return others.length === 0 && statement?.stmt !== undefined && isPlainSelect(statement.stmt);
+        return others.length === 0 && statement?.stmt !== undefined ? judge(statement.stmt) : unknown;
       } catch {
-        return false;
+        return unknown;
       }
     };
   })();
@@ -64,20 +74,35 @@ export const plainFunctions: ReadonlySet<string> = new Set(
 const identityFunctions: ReadonlySet<string> = new Set(['user_id', 'uid', 'session', 'jwt', 'claim']);
 
 // With a stack of its own, because a tree can be deeper than ours.
-function isPlainSelect(root: object): boolean {
-  if (Object.keys(root).join() !== 'SelectStmt') return false;
+function judge(root: object): Judgement {
+  let isPlainRead = Object.keys(root).join() === 'SelectStmt';
+  let holdsNoValue = true;
   const rest: object[] = [root];
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
     for (const [key, value] of Object.entries(next)) {
       // Kinds of nodes begin with a capital, their fields do not.
-      if (/^[A-Z]/u.test(key) && !plainNodes.has(key)) return false;
-      if (key === 'intoClause') return false;
+      if ((/^[A-Z]/u.test(key) && !plainNodes.has(key)) || key === 'intoClause') isPlainRead = false;
       if (typeof value !== 'object' || value === null) continue;
-      if (key === 'FuncCall' && !isPlainCall(value)) return false;
-      rest.push(value);
+      if (key === 'FuncCall' && !isPlainCall(value)) isPlainRead = false;
+      if (key === 'A_Const') holdsNoValue &&= isNobodys(value);
+      else rest.push(value);
     }
   }
-  return true;
+  return { isPlainRead, holdsNoValue };
+}
+
+interface Constant {
+  readonly isnull?: true;
+  readonly boolval?: object;
+  readonly ival?: { readonly ival?: number };
+  readonly sval?: { readonly sval?: string };
+}
+
+/** What stands in the text of a query whoever asks, such as `'[]'::json`, `is true` and `limit 1`. */
+function isNobodys({ isnull, boolval, ival, sval }: Constant): boolean {
+  if (isnull !== undefined || boolval !== undefined) return true;
+  if (ival !== undefined) return [0, 1].includes(ival.ival ?? 0);
+  return sval !== undefined && ['', '[]', '{}'].includes(sval.sval ?? '');
 }
 
 function isPlainCall(call: object): boolean {

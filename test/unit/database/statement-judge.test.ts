@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import { loadPlainReadTest } from '../../../src/database/plain-read.ts';
+import { loadStatementJudge } from '../../../src/database/statement-judge.ts';
 
-const isPlainRead = await loadPlainReadTest();
+const judge = await loadStatementJudge();
+const isPlainRead = (text: string): boolean => judge(text).isPlainRead;
 
 describe('a plain read', () => {
   it.each([
@@ -58,5 +59,30 @@ describe('what could leave something behind is not a plain read', () => {
     `select '${'x'.repeat(20_000)}'`,
   ])('such as %.60s', (text) => {
     expect(isPlainRead(text)).toBe(text === 'select');
+  });
+});
+
+describe('a text without a value', () => {
+  it.each([
+    'select "id" from "todos" where "id" = $1 and done is true limit 1',
+    `select coalesce(json_agg(json_build_array("t"."id")), '[]'::json) as data from (select * from todos) "t"`,
+    'insert into "todos" ("id", "title") values (default, $1), (default, null) returning "id"',
+    'update "todos" set "done" = true where "id" = $1',
+  ])('is %s', (text) => {
+    expect(judge(text).holdsNoValue).toBe(true);
+  });
+
+  it.each([
+    `select * from patients where name = 'Alice'`,
+    'select * from patients where id = 42',
+    'select * from patients where weight = 1.5',
+    `select * from patients where born = date '1970-01-01'`,
+    `update patients set note = e'\\u0041'`,
+    `insert into patients values (-17)`,
+    `select b'101'`,
+    `select $$Alice$$`,
+    'not sql',
+  ])('is not %s', (text) => {
+    expect(judge(text).holdsNoValue).toBe(false);
   });
 });
