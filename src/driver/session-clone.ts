@@ -13,10 +13,15 @@ export interface DrizzleDatabase {
 
 export interface DrizzleSession {
   readonly client: unknown;
-  readonly options?: { readonly cache?: object };
-  readonly cache?: object;
+  readonly options?: { readonly cache?: DrizzleCache };
+  readonly cache?: DrizzleCache;
   readonly prepareQuery: (...args: unknown[]) => PreparedQuery;
   readonly transaction: (work: (tx: DrizzleTransaction) => unknown, ...config: unknown[]) => Promise<unknown>;
+}
+
+interface DrizzleCache {
+  strategy(): unknown;
+  onMutate(mutation: unknown): Promise<void>;
 }
 
 interface DrizzleTransaction {
@@ -106,8 +111,14 @@ async function unwrapped<T>(work: PromiseLike<T>): Promise<T> {
   }
 }
 
-function withoutReads(cache: object): object {
-  return derive(cache, { get: () => Promise.resolve(undefined), put: () => Promise.resolve() });
+function withoutReads(cache: DrizzleCache): DrizzleCache {
+  return derive(cache, {
+    get: () => Promise.resolve(undefined),
+    put: () => Promise.resolve(),
+    // On the cache itself, which may have private fields.
+    strategy: () => cache.strategy(),
+    onMutate: (mutation: unknown) => cache.onMutate(mutation),
+  });
 }
 
 // `db.query.todos` keeps the session it was made with. One prototype a database holds a getter for each table that
