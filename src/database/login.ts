@@ -1,5 +1,3 @@
-import type pg from 'pg';
-
 import { AuthorizeError } from '../errors.ts';
 import { migrationsMissing } from './migrations-missing.ts';
 import { assertServerSupported } from './server-version.ts';
@@ -15,7 +13,8 @@ export interface Login {
   readonly clockOffsetSeconds: number;
 }
 
-interface LoginRow {
+/** What a driver gives for the row of the inspection. */
+export interface LoginRow {
   readonly role: string;
   readonly database: string;
   readonly pid: number;
@@ -39,15 +38,16 @@ const inspection = `
   FROM pg_catalog.pg_roles AS login WHERE login.rolname = session_user`;
 
 /**
- * Looks at a new connection, once: one round trip.
+ * Looks at a login: one round trip.
  *
+ * @param ask runs a statement without parameters, and gives its rows as objects
  * @throws AuthorizeError `ERR_MIGRATIONS_MISSING` when the auth schema is not there
  * @throws AuthorizeError `ERR_SERVER_UNSUPPORTED`
  */
-export async function inspectLogin(client: pg.PoolClient): Promise<Login> {
+export async function inspectLogin(ask: (text: string) => Promise<readonly LoginRow[]>): Promise<Login> {
   const sentAt = Date.now();
-  const { rows } = await client.query<LoginRow>({ text: inspection, values: [] });
-  const middle = (sentAt + Date.now()) / 2000;
+  const rows = await ask(inspection);
+  const receivedAt = Date.now();
   const [row] = rows;
   if (row === undefined) throw new Error('the login has no row in pg_roles');
   assertServerSupported(row.version);
@@ -59,8 +59,14 @@ export async function inspectLogin(client: pg.PoolClient): Promise<Login> {
     database: row.database,
     backendPid: row.pid,
     privileged: row.privileged,
-    clockOffsetSeconds: Number(row.now) - middle,
+    clockOffsetSeconds: clockOffset(Number(row.now), sentAt / 1000, receivedAt / 1000),
   };
+}
+
+// The database looked at its clock between the two times. Where its clock may agree with ours, it is taken to: half of
+// the way there and back is no measure when a database had to wake up first.
+function clockOffset(now: number, sentAt: number, receivedAt: number): number {
+  return Math.max(now - receivedAt, Math.min(0, now - sentAt));
 }
 
 /**
@@ -73,14 +79,14 @@ export function assertLoginIsRole(login: Login, role: string): void {
   if (login.privileged) {
     throw new AuthorizeError(
       'ERR_LOGIN_PRIVILEGED',
-      `the pool logs in as '${login.role}', which row level security does not bind`,
+      `the login is the role '${login.role}', which row level security does not bind`,
       {
         hint: `connect as '${role}' with the URL that drizzle-authorize setup wrote, or set allowPrivilegedLogin`,
       },
     );
   }
   if (login.role !== role) {
-    throw new AuthorizeError('ERR_LOGIN_ROLE', `the pool logs in as '${login.role}' and not as '${role}'`, {
+    throw new AuthorizeError('ERR_LOGIN_ROLE', `the login is the role '${login.role}' and not '${role}'`, {
       hint: `connect as '${role}' with the URL that drizzle-authorize setup wrote, or set allowPrivilegedLogin`,
     });
   }

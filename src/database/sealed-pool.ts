@@ -5,7 +5,7 @@ import type { Identity } from '../session/identity.ts';
 import { prologue } from '../session/prologue.ts';
 import type { SealKey } from '../session/seal-key.ts';
 import { seal, sealLifetimeSeconds } from '../session/seal.ts';
-import { assertLoginIsRole, inspectLogin, type Login } from './login.ts';
+import { assertLoginIsRole, inspectLogin, type Login, type LoginRow } from './login.ts';
 import { flush, FlushError, type Flushed, type FlushOptions, type FlushStep } from './one-flush.ts';
 import { resetSession, resetSessionAndStatements } from './reset.ts';
 import { StatementMemory } from './statement-memory.ts';
@@ -123,7 +123,9 @@ export class SealedPool {
 
   async #inspect(client: pg.PoolClient): Promise<void> {
     try {
-      const login = await inspectLogin(client);
+      const login = await inspectLogin(
+        async (text) => (await client.query<LoginRow>({ text, values: [] })).rows,
+      );
       if (this.#options.allowPrivilegedLogin !== true) assertLoginIsRole(login, this.#options.role);
       this.#logins.set(client, login);
     } catch (error) {

@@ -45,11 +45,8 @@ export function withHandles<Database extends object>(
   const handle = (identityRole: string, identity: IdentitySource): Database => {
     const make = options.handleOf.get(identityRole);
     if (make !== undefined) return make(identity);
-    throw new TypeError(
-      identityRole === 'anonymous'
-        ? '$withAnonymous: pass { anonymous: drizzle({ client: anonymousPool, schema }) } to withAuth()'
-        : `$withIdentity: withAuth() was given no client for the role '${identityRole}'`,
-    );
+    if (identityRole === 'anonymous') throw noAnonymousDatabase();
+    throw new TypeError(`$withIdentity: withAuth() was given no client for the role '${identityRole}'`);
   };
   const members = {
     $withAuth(token: TokenInput): Database {
@@ -57,7 +54,6 @@ export function withHandles<Database extends object>(
       return handle(role, bearerIdentity(token, verifier, role));
     },
     $withAnonymous(): Database {
-      const visitor: Identity = { role: 'anonymous', claims: {} };
       return handle('anonymous', () => Promise.resolve(visitor));
     },
     $withIdentity(identity: Identity): Database {
@@ -65,8 +61,25 @@ export function withHandles<Database extends object>(
       return handle(person.role, () => Promise.resolve(person));
     },
   };
+  return addMembers(database, members);
+}
+
+/** A copy of the database with members of its own; everything else shines through. */
+export function addMembers<Database extends object, Members extends object>(
+  database: Database,
+  members: Members,
+): Database & Members {
   return Object.assign(Object.create(database) as Database, members);
 }
+
+export function noAnonymousDatabase(): TypeError {
+  return new TypeError(
+    '$withAnonymous: pass { anonymous: drizzle(…) }, a database that logs in as anonymous, to withAuth()',
+  );
+}
+
+// One object for all visitors, so that a seal for it serves again.
+const visitor: Identity = Object.freeze({ role: 'anonymous', claims: Object.freeze({}) });
 
 // The identity is the caller's object: what it becomes later must not change who a handle is.
 function copyOf(identity: Identity): Identity {

@@ -3,35 +3,19 @@ import type pg from 'pg';
 import type { FlushStep } from '../database/one-flush.ts';
 import { SealedPool, type SealedConnection } from '../database/sealed-pool.ts';
 import { AuthorizeError } from '../errors.ts';
-import { createVerifier, type Provider, type Verifier } from '../jwt/index.ts';
-import { createSealKey, parseAuthorizeKey, type SealKey } from '../session/seal-key.ts';
 import type { IdentitySource } from './bearer.ts';
+import { sessionOf } from './drizzle-session.ts';
 import { withHandles, type WithAuth } from './handle.ts';
 import { cloneWithClient, type DrizzleDatabase } from './session-clone.ts';
 import { assertDataStatement, firstKeyword } from './statement-kind.ts';
+import { parseWithAuthOptions, type Statements, type VerifyingOptions } from './with-auth-options.ts';
 
 export type { TokenInput } from './bearer.ts';
 export type { WithAuth } from './handle.ts';
 export type { Identity } from '../session/identity.ts';
 
-export interface WithAuthOptions {
-  /** Whose tokens are accepted. Needed by `$withAuth` unless `verifier` is given. */
-  readonly providers?: readonly Provider[];
-  /** A verifier made elsewhere, to share its cache; in place of `providers`. */
-  readonly verifier?: Verifier;
-  /** The sealing key, or several separated by commas, newest first. Default: the environment's `AUTHORIZE_KEY`. */
-  readonly key?: string;
-  /** The role of whoever shows a token, and of this database's login. Default: `authenticated`. */
-  readonly role?: string;
-  /** A Drizzle database whose pool logs in as `anonymous`; without it there is no `$withAnonymous()`. */
-  readonly anonymous?: object;
-  /**
-   * Accept a pool that logs in as another role than the identity role, even one that row level security does not bind.
-   * Any SQL that gets into a query can then leave the role. Default: false.
-   */
-  readonly allowPrivilegedLogin?: boolean;
-  /** `data`: statements that read and write rows. `any`: whatever the role may do. Default: `data`. */
-  readonly statements?: 'data' | 'any';
+/** What `withAuth()` takes on every driver, and what this one can do besides. */
+export interface WithAuthOptions extends VerifyingOptions {
   /**
    * Prepare statements that come again, from the fifth time on, a hundred at most, so that each connection plans them
    * once. Default: true. `false` where something between here and Postgres cannot keep prepared statements.
@@ -64,19 +48,13 @@ export function withAuth<Database extends object>(
   database: Database,
   options: WithAuthOptions,
 ): WithAuth<Database> {
-  const { role = 'authenticated', anonymous, statements = 'data', providers, verifier } = options;
-  if (statements !== 'data' && statements !== 'any') {
-    throw new TypeError(`withAuth: statements must be 'data' or 'any'`);
-  }
-  const [newest] = parseAuthorizeKey(options.key ?? globalThis.process?.env.AUTHORIZE_KEY);
-  let sealKey: Promise<SealKey> | undefined;
+  const { role, verifier, anonymous, statements, key, allowPrivilegedLogin } = parseWithAuthOptions(options);
   const shared = {
-    key: () => (sealKey ??= createSealKey(newest)),
-    allowPrivilegedLogin: options.allowPrivilegedLogin === true,
+    key,
+    allowPrivilegedLogin,
     anyStatement: statements === 'any',
     prepare: options.prepare !== false,
   };
-
   const handleOf = new Map<string, (identity: IdentitySource) => Database>();
   const serve = (servedRole: string, served: object, option: string): void => {
     const pool = poolOf(served, option);
@@ -90,30 +68,13 @@ export function withAuth<Database extends object>(
   serve(role, database, 'withAuth');
   if (anonymous !== undefined) serve('anonymous', anonymous, 'withAuth: anonymous');
 
-  return withHandles(database, {
-    role,
-    verifier: verifier ?? (providers && createVerifier({ providers })),
-    handleOf,
-  });
+  return withHandles(database, { role, verifier, handleOf });
 }
 
-const entityKind = Symbol.for('drizzle:entityKind');
+const nodePostgres = { session: 'NodePgSession', module: 'drizzle-orm/node-postgres' };
 
 function poolOf(database: object, option: string): pg.Pool {
-  if ('nestedIndex' in database || ('rollback' in database && 'setTransaction' in database)) {
-    throw new TypeError(
-      `${option}: wrap the database, not a transaction; a handle has transactions of its own`,
-    );
-  }
-  if ('$primary' in database) {
-    throw new TypeError(
-      `${option}: wrap primary and replicas one by one: withReplicas(withAuth(primary), [withAuth(replica)])`,
-    );
-  }
-  if (!isDrizzleDatabase(database) || kindOf(database.session) !== 'NodePgSession') {
-    throw new TypeError(`${option}: pass a database made by drizzle() of drizzle-orm/node-postgres`);
-  }
-  const { client } = database.session;
+  const { client } = sessionOf(database, option, nodePostgres);
   if (!isPool(client)) {
     throw new TypeError(
       `${option}: the database has a single client, on which the queries of two people would mix; give drizzle() a Pool`,
@@ -122,21 +83,12 @@ function poolOf(database: object, option: string): pg.Pool {
   return client;
 }
 
-function isDrizzleDatabase(database: object): database is DrizzleDatabase {
-  return 'session' in database && typeof database.session === 'object' && database.session !== null;
-}
-
-function kindOf(value: object): unknown {
-  return Reflect.get(value.constructor, entityKind);
-}
-
 // By what it does: pg can be installed twice, and pools can be wrapped.
 function isPool(client: unknown): client is pg.Pool {
   return typeof client === 'object' && client !== null && 'connect' in client && 'totalCount' in client;
 }
 
 type QueryConfig = pg.QueryConfig & { readonly rowMode?: 'array'; readonly types?: pg.CustomTypesConfig };
-type Statements = 'data' | 'any';
 
 /** The pool as Drizzle sees it: every query and every connection of it belongs to one person. */
 function personalPool(
