@@ -3,8 +3,8 @@ import pg from 'pg';
 import { AuthorizeError } from '../errors.ts';
 import type { Identity } from '../session/identity.ts';
 import { prologue } from '../session/prologue.ts';
+import { ReusableSeals, type ReusableSeal } from '../session/reusable-seals.ts';
 import type { SealKey } from '../session/seal-key.ts';
-import { seal, sealLifetimeSeconds } from '../session/seal.ts';
 import { assertLoginIsRole, inspectLogin, type Login, type LoginRow } from './login.ts';
 import { flush, FlushError, type Flushed, type FlushOptions, type FlushStep } from './one-flush.ts';
 import { resetSession, resetSessionAndStatements } from './reset.ts';
@@ -33,11 +33,12 @@ const resetSettings: FlushStep = { text: 'RESET ALL', name: 'drizzle-authorize:r
 export class SealedPool {
   readonly #options: SealedPoolOptions;
   readonly #logins = new WeakMap<pg.PoolClient, Login>();
-  readonly #seals = new WeakMap<Identity, WeakMap<pg.PoolClient, ReusableSeal>>();
+  readonly #seals: ReusableSeals;
   readonly #memory: StatementMemory;
 
   constructor(options: SealedPoolOptions) {
     this.#options = options;
+    this.#seals = new ReusableSeals(options.key);
     this.#memory = new StatementMemory({
       prepare: options.prepare !== false && options.anyStatement !== true,
     });
@@ -84,7 +85,8 @@ export class SealedPool {
     const client = await this.#take();
     let clean = Promise.resolve(true);
     try {
-      const reusable = this.#reusableSeal(client, identity) ?? (await this.#makeSeal(client, identity));
+      const login = this.#loginOf(client, identity);
+      const reusable = this.#seals.find(identity, login) ?? (await this.#seals.make(identity, login));
       const opening = this.#prologue(reusable);
       clean = Promise.resolve(false);
       const flushed = await flush(client, [...before, opening, ...steps, ...(plain ? [resetSettings] : [])], {
@@ -107,7 +109,7 @@ export class SealedPool {
   async connect(identity: Identity): Promise<SealedConnection> {
     const client = await this.#take();
     return new SealedConnection(client, {
-      prologue: async () => this.#prologue(await this.#makeSeal(client, identity)),
+      prologue: async () => this.#prologue(await this.#seals.make(identity, this.#loginOf(client, identity))),
       reset: this.#reset,
       giveBack: (clean) => this.#giveBack(client, clean),
     });
@@ -149,13 +151,7 @@ export class SealedPool {
     return { ...opening, internal: true, ...(anyStatement === true && { name: undefined }) };
   }
 
-  // The same identity on the same connection within half a seal's lifetime: the same seal serves.
-  #reusableSeal(client: pg.PoolClient, identity: Identity): ReusableSeal | undefined {
-    const made = this.#seals.get(identity)?.get(client);
-    return made !== undefined && Date.now() / 1000 < made.reuseUntil ? made : undefined;
-  }
-
-  async #makeSeal(client: pg.PoolClient, identity: Identity): Promise<ReusableSeal> {
+  #loginOf(client: pg.PoolClient, identity: Identity): Login {
     const { role } = this.#options;
     if (identity.role !== role) {
       throw new AuthorizeError(
@@ -165,20 +161,7 @@ export class SealedPool {
     }
     const login = this.#logins.get(client);
     if (login === undefined) throw new Error('the connection was not inspected');
-    const nowSeconds = Date.now() / 1000;
-    const offset = login.clockOffsetSeconds;
-    const { expiresAt = Infinity } = identity;
-    const text = await seal({ ...identity, expiresAt: expiresAt + offset }, await this.#options.key(), {
-      database: login.database,
-      backendPid: login.backendPid,
-      nowSeconds: nowSeconds + offset,
-    });
-    const reuseUntil = Math.min(nowSeconds + sealLifetimeSeconds / 2, expiresAt);
-    const made = { text, reuseUntil, checked: false };
-    const ofIdentity = this.#seals.get(identity) ?? new WeakMap<pg.PoolClient, ReusableSeal>();
-    ofIdentity.set(client, made);
-    this.#seals.set(identity, ofIdentity);
-    return made;
+    return login;
   }
 }
 
@@ -209,13 +192,6 @@ function isOutdatedPlan(error: unknown): boolean {
 
 function brokenConnection(): void {
   // Whoever waits for an answer on it is told, and the pool does not get it back.
-}
-
-interface ReusableSeal {
-  readonly text: string;
-  readonly reuseUntil: number;
-  /** A transaction has begun with it: Postgres has found it genuine on this connection. */
-  checked: boolean;
 }
 
 interface SealedConnectionParts {

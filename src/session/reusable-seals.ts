@@ -11,9 +11,17 @@ export interface SealTarget {
   readonly clockOffsetSeconds: number;
 }
 
+export interface ReusableSeal {
+  readonly text: string;
+  /** In seconds since 1970, by our clock. */
+  readonly reuseUntil: number;
+  /** For whoever sends it: a transaction has begun with it, so that Postgres has found it genuine there. */
+  checked: boolean;
+}
+
 /**
- * Seals identities, and gives the same seal again for the same identity and target within half of a seal's lifetime.
- * Both are told apart as objects, and seals go with them.
+ * Seals of identities. One serves again for the same identity and target within half of a seal's lifetime; both are
+ * told apart as objects, and seals go with them.
  */
 export class ReusableSeals {
   readonly #key: () => Promise<SealKey>;
@@ -23,13 +31,15 @@ export class ReusableSeals {
     this.#key = key;
   }
 
-  /** @throws AuthorizeError `ERR_IDENTITY_INVALID`, `ERR_TOKEN_EXPIRED`, and the errors of the key */
-  async sealFor(identity: Identity, target: SealTarget): Promise<string> {
-    const nowSeconds = Date.now() / 1000;
-    const ofIdentity = this.#made.get(identity) ?? new WeakMap<SealTarget, ReusableSeal>();
-    const made = ofIdentity.get(target);
-    if (made !== undefined && nowSeconds < made.reuseUntil) return made.text;
+  /** Without a promise, for those to whom a turn of the event loop counts. */
+  find(identity: Identity, target: SealTarget): ReusableSeal | undefined {
+    const made = this.#made.get(identity)?.get(target);
+    return made !== undefined && Date.now() / 1000 < made.reuseUntil ? made : undefined;
+  }
 
+  /** @throws AuthorizeError `ERR_IDENTITY_INVALID`, `ERR_TOKEN_EXPIRED`, and the errors of the key */
+  async make(identity: Identity, target: SealTarget): Promise<ReusableSeal> {
+    const nowSeconds = Date.now() / 1000;
     const { database, backendPid, clockOffsetSeconds: offset } = target;
     const { expiresAt = Infinity } = identity;
     const text = await seal({ ...identity, expiresAt: expiresAt + offset }, await this.#key(), {
@@ -37,13 +47,11 @@ export class ReusableSeals {
       backendPid,
       nowSeconds: nowSeconds + offset,
     });
-    ofIdentity.set(target, { text, reuseUntil: Math.min(nowSeconds + sealLifetimeSeconds / 2, expiresAt) });
+    const reuseUntil = Math.min(nowSeconds + sealLifetimeSeconds / 2, expiresAt);
+    const made: ReusableSeal = { text, reuseUntil, checked: false };
+    const ofIdentity = this.#made.get(identity) ?? new WeakMap<SealTarget, ReusableSeal>();
+    ofIdentity.set(target, made);
     this.#made.set(identity, ofIdentity);
-    return text;
+    return made;
   }
-}
-
-interface ReusableSeal {
-  readonly text: string;
-  readonly reuseUntil: number;
 }
