@@ -33,18 +33,27 @@ interface PreparedQuery {
   all?: (...args: unknown[]) => PromiseLike<unknown>;
 }
 
+export interface OwnMembers {
+  readonly session?: Readonly<Record<string, unknown>>;
+  readonly database?: Readonly<Record<string, unknown>>;
+}
+
 /**
  * A database that is the given one in everything but the client: a clone on the level of the session, so that no
  * builder has to be known. Nothing is written to the original.
  *
  * The query cache is bypassed, because its key does not say whose rows it holds; writes still invalidate it.
+ *
+ * @param own members that the driver exchanges besides the client
  */
 export function cloneWithClient<Database extends DrizzleDatabase>(
   database: Database,
   client: unknown,
+  own: OwnMembers = {},
 ): Database {
   const session = derive(database.session, {
     client,
+    ...own.session,
     ...withOwnErrors(database.session),
     ...(database.session.cache && { cache: withoutReads(database.session.cache) }),
     ...(database.session.options && {
@@ -58,6 +67,7 @@ export function cloneWithClient<Database extends DrizzleDatabase>(
     session,
     _: { ...database._, session },
     $client: client,
+    ...own.database,
     ...(database.query && { query: derive(queriesOf(database.query), { session }) }),
   });
 }

@@ -1,0 +1,843 @@
+import { and, count, eq, inArray, like, sql } from 'drizzle-orm';
+import { Cache } from 'drizzle-orm/cache/core';
+import {
+  pgMaterializedView,
+  withReplicas,
+  type PgDatabase,
+  type PgQueryResultHKT,
+} from 'drizzle-orm/pg-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import type { WithAuth } from '../../../src/driver/handle.ts';
+import type { VerifyingOptions } from '../../../src/driver/with-auth-options.ts';
+import { createDatabase } from '../../support/cluster.ts';
+import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
+import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
+import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
+
+// What every driver holds to, on a real PostgreSQL. What one driver alone can do, or does differently, is tested in its own file.
+
+/** A Drizzle database of any driver, whose `execute` gives rows as objects. */
+export type Plain = PgDatabase<RowsHKT, typeof schema>;
+
+interface RowsHKT extends PgQueryResultHKT {
+  readonly type: Rows<this['row']>;
+}
+
+interface Rows<Row> {
+  readonly rows: Row[];
+}
+
+/** A driver, with what it needs, for one database. */
+export interface Driver {
+  /** A Drizzle database that logs in as the URL says. At most `max` connections, where the driver has any say in it. */
+  connect(url: string, options?: ConnectOptions): Plain;
+  /** The driver's `withAuth()`, over a login of the role. */
+  withAuth(plain: Plain, options: Partial<VerifyingOptions>): WithAuth<Plain>;
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  readonly max?: number;
+  readonly cache?: Cache;
+}
+
+export interface DriverKind {
+  readonly open: (database: SealedDatabase, issuer: TestIssuer) => Promise<Driver>;
+  /** Who verifies tokens and seals identities: the driver, or a gateway that it passes tokens to. */
+  readonly verifies: 'driver' | 'gateway';
+  readonly transactions: boolean;
+}
+
+/** The code of what was refused, below Drizzle's wrapping: a SQLSTATE or one of ours. */
+export async function refusal(work: PromiseLike<unknown>): Promise<unknown> {
+  try {
+    await work;
+  } catch (error) {
+    const cause = error instanceof Error && error.cause !== undefined && !isOurs(error) ? error.cause : error;
+    return cause instanceof Error && 'code' in cause ? cause.code : cause;
+  }
+  throw new Error('it was let through');
+}
+
+function isOurs(error: Error): boolean {
+  return 'code' in error && String(error.code).startsWith('ERR_');
+}
+
+export const titles = (rows: readonly { title: string }[]): string[] =>
+  rows.map(({ title }) => title).toSorted();
+
+const todoCount = pgMaterializedView('todo_count').as((query) =>
+  query.select({ all: count().as('all') }).from(todos),
+);
+
+export function describeContract(name: string, kind: DriverKind): void {
+  const verifiesItself = kind.verifies === 'driver';
+
+  let database: SealedDatabase;
+  let issuer: TestIssuer;
+  let alice: string;
+  let bob: string;
+  let driver: Driver;
+  let db: WithAuth<Plain>;
+
+  const wrapped = (options: Partial<VerifyingOptions> = {}, connect?: ConnectOptions): WithAuth<Plain> =>
+    driver.withAuth(driver.connect(database.authenticatedUrl, connect), options);
+
+  describe(name, () => {
+    beforeAll(async () => {
+      database = await createTodoDatabase('contract');
+      await runAsOwner(database.ownerUrl, [
+        'CREATE MATERIALIZED VIEW todo_count AS SELECT count(*) AS all FROM todos',
+        'GRANT SELECT, MAINTAIN ON todo_count TO authenticated',
+      ]);
+      issuer = await createIssuer();
+      [alice, bob] = await Promise.all([issuer.token('alice'), issuer.token('bob')]);
+      driver = await kind.open(database, issuer);
+      db = wrapped({ anonymous: driver.connect(database.anonymousUrl) });
+    });
+
+    afterAll(async () => {
+      await driver.close();
+      await database.drop();
+    });
+
+    beforeEach(async () => {
+      await resetTodos(database);
+    });
+
+    describe('each surface of a handle is the person whose token it was made with', () => {
+      type Ask = (handle: Plain) => PromiseLike<readonly { title: string }[]>;
+
+      const reads: Record<string, Ask> = {
+        select: (handle) => handle.select().from(todos),
+        selectDistinct: (handle) => handle.selectDistinct({ title: todos.title }).from(todos),
+        selectDistinctOn: (handle) => handle.selectDistinctOn([todos.id]).from(todos),
+        'select with a join': async (handle) => {
+          const { notes } = schema;
+          const rows = await handle.select().from(todos).leftJoin(notes, eq(notes.todoId, todos.id));
+          return [...new Map(rows.map((row) => [row.todos.id, row.todos])).values()];
+        },
+        'select from a sub-query': (handle) => {
+          const inner = handle.select().from(todos).as('inner_todos');
+          return handle.select({ title: inner.title }).from(inner);
+        },
+        'select where in a sub-query': (handle) =>
+          handle
+            .select()
+            .from(todos)
+            .where(inArray(todos.id, handle.select({ id: todos.id }).from(todos))),
+        'select prepared': (handle) => handle.select().from(todos).prepare('select_todos').execute(),
+        'select prepared with a placeholder': (handle) =>
+          handle
+            .select()
+            .from(todos)
+            .where(eq(todos.done, sql.placeholder('done')))
+            .prepare('select_undone')
+            .execute({ done: false }),
+        'query.findMany': (handle) => handle.query.todos.findMany(),
+        'query.findMany with relations': (handle) => handle.query.todos.findMany({ with: { notes: true } }),
+        'query.findMany prepared with a placeholder': (handle) =>
+          handle.query.todos
+            .findMany({ where: eq(todos.done, sql.placeholder('done')), with: { notes: true } })
+            .prepare('find_undone')
+            .execute({ done: false }),
+        execute: async (handle) =>
+          (await handle.execute<{ title: string }>(sql`select title from ${todos}`)).rows,
+        with: (handle) => {
+          const own = handle.$with('own').as(handle.select().from(todos));
+          return handle.with(own).select({ title: own.title }).from(own);
+        },
+        union: (handle) =>
+          handle
+            .select({ title: todos.title })
+            .from(todos)
+            .union(handle.select({ title: todos.title }).from(todos)),
+        $dynamic: (handle) => handle.select().from(todos).$dynamic().limit(10),
+      };
+      if (kind.transactions) {
+        reads.transaction = (handle) => handle.transaction((tx) => tx.select().from(todos));
+        reads['nested transaction'] = (handle) =>
+          handle.transaction((tx) => tx.transaction((inner) => inner.query.todos.findMany()));
+      }
+
+      it.each(Object.entries(reads))('%s', async (_, ask) => {
+        expect(titles(await ask(db.$withAuth(alice)))).toEqual(['read a book', 'water the plants']);
+        expect(titles(await ask(db.$withAuth(bob)))).toEqual(['call mum', 'read a book']);
+      });
+
+      const hidden = eq(todos.isPublic, false);
+      const writes: Record<string, Ask> = {
+        'update returning': (handle) => handle.update(todos).set({ done: true }).where(hidden).returning(),
+        'update prepared with a placeholder': (handle) =>
+          handle
+            .update(todos)
+            .set({ done: true })
+            .where(eq(todos.isPublic, sql.placeholder('shown')))
+            .returning()
+            .prepare('finish')
+            .execute({ shown: false }),
+        'delete returning': (handle) => handle.delete(todos).where(hidden).returning(),
+        'delete prepared with a placeholder': (handle) =>
+          handle
+            .delete(todos)
+            .where(eq(todos.isPublic, sql.placeholder('shown')))
+            .returning()
+            .prepare('remove')
+            .execute({ shown: false }),
+        'with, and an update': (handle) => {
+          const own = handle.$with('own').as(handle.select({ id: todos.id }).from(todos).where(hidden));
+          return handle
+            .with(own)
+            .update(todos)
+            .set({ done: true })
+            .where(inArray(todos.id, sql`(select id from ${own})`))
+            .returning();
+        },
+      };
+
+      it.each(Object.entries(writes))('%s', async (_, ask) => {
+        expect(titles(await ask(db.$withAuth(alice)))).toEqual(['water the plants']);
+        expect(titles(await ask(db.$withAuth(bob)))).toEqual(['call mum']);
+      });
+
+      it('query.findFirst, and relations that nobody else may see', async () => {
+        const find = (handle: Plain) =>
+          handle.query.todos.findFirst({ where: eq(todos.id, 1), with: { notes: true } });
+        expect((await find(db.$withAuth(alice)))?.notes).toHaveLength(2);
+        expect(await find(db.$withAuth(bob))).toBeUndefined();
+        const [note] = await db.$withAuth(bob).query.notes.findMany({ with: { todo: true } });
+        expect(note).toMatchObject({ body: 'on sunday', todo: { title: 'call mum' } });
+      });
+
+      it('$count, alone, with a filter and inside a query', async () => {
+        expect(await db.$withAuth(alice).$count(todos)).toBe(2);
+        expect(await db.$withAuth(alice).$count(todos, eq(todos.isPublic, false))).toBe(1);
+        const handle = db.$withAuth(bob);
+        const rows = await handle
+          .select({ all: handle.$count(todos) })
+          .from(todos)
+          .limit(1);
+        expect(rows).toEqual([{ all: 2 }]);
+      });
+
+      it('insert, returning or not, which stores the person without naming it', async () => {
+        const [row] = await db.$withAuth(alice).insert(todos).values({ title: 'sweep' }).returning();
+        expect(row).toMatchObject({ userId: 'alice', title: 'sweep' });
+        await db.$withAuth(bob).insert(todos).values({ title: 'sweep' });
+        const prepared = db
+          .$withAuth(bob)
+          .insert(todos)
+          .values({ title: sql.placeholder('title') })
+          .returning()
+          .prepare('add');
+        expect(await prepared.execute({ title: 'mop' })).toMatchObject([{ userId: 'bob', title: 'mop' }]);
+        const all = await db.$withAuth(bob).select().from(todos).where(eq(todos.userId, 'bob'));
+        expect(titles(all)).toEqual(['call mum', 'mop', 'sweep']);
+        await db.$withAuth(bob).update(todos).set({ done: true }).where(eq(todos.title, 'mop'));
+        await db.$withAuth(bob).delete(todos).where(eq(todos.done, true));
+        expect(await db.$withAuth(bob).$count(todos, eq(todos.userId, 'bob'))).toBe(2);
+      });
+
+      it('insert from a select', async () => {
+        await db
+          .$withAuth(bob)
+          .insert(todos)
+          .select((query) =>
+            query
+              .select({
+                id: sql<number>`${todos.id} + 1000`.as('id'),
+                userId: todos.userId,
+                title: sql<string>`${todos.title} || ' again'`.as('title'),
+                done: todos.done,
+                isPublic: todos.isPublic,
+              })
+              .from(todos)
+              .where(eq(todos.userId, sql`auth.user_id()`)),
+          );
+        const again = await db.$withAuth(bob).select().from(todos).where(like(todos.title, '% again'));
+        expect(titles(again)).toEqual(['call mum again']);
+      });
+
+      it('upsert, of one’s own row and of none else', async () => {
+        const upsert = (handle: Plain, id: number) =>
+          handle
+            .insert(todos)
+            .values({ id, title: 'overwritten' })
+            .onConflictDoUpdate({ target: todos.id, set: { title: 'overwritten' } })
+            .returning();
+        expect(await upsert(db.$withAuth(alice), 1)).toMatchObject([
+          { userId: 'alice', title: 'overwritten' },
+        ]);
+        expect(await refusal(upsert(db.$withAuth(bob), 1))).toBe('42501');
+      });
+
+      it('refreshMaterializedView, which is refused unless any statement was asked for', async () => {
+        const refreshed = (handle: Plain): Promise<unknown> => handle.refreshMaterializedView(todoCount);
+        expect(await refusal(refreshed(db.$withAuth(alice)))).toBe('ERR_STATEMENT_REFUSED');
+        const free = wrapped({ statements: 'any' }).$withAuth(alice);
+        if (!verifiesItself) {
+          expect(await refusal(refreshed(free))).toBe('ERR_STATEMENT_REFUSED');
+          return;
+        }
+        await runAsOwner(database.ownerUrl, ['TRUNCATE todos CASCADE']);
+        await refreshed(free);
+        expect(await free.select().from(todoCount)).toEqual([{ all: 0 }]);
+      });
+
+      it('a handle of anonymous sees what is public, and may not write', async () => {
+        const visitor = db.$withAnonymous();
+        expect(titles(await visitor.select().from(todos))).toEqual(['read a book']);
+        expect(await visitor.$count(todos)).toBe(1);
+        expect(await refusal(visitor.insert(todos).values({ title: 'spam', userId: 'alice' }))).toBe('42501');
+      });
+
+      it('a handle of an identity that was verified elsewhere', async () => {
+        const job = () => db.$withIdentity({ role: 'authenticated', claims: { sub: 'bob' } });
+        if (verifiesItself) {
+          expect(titles(await job().select().from(todos))).toEqual(['call mum', 'read a book']);
+        } else {
+          expect(job).toThrow(/passes tokens on.*use mode 'direct'/u);
+        }
+      });
+
+      it('with the token as a promise and as a function', async () => {
+        expect(await db.$withAuth(Promise.resolve(alice)).$count(todos)).toBe(2);
+        expect(await db.$withAuth(() => alice).$count(todos)).toBe(2);
+        expect(await db.$withAuth(async () => Promise.resolve(bob)).$count(todos)).toBe(2);
+      });
+    });
+
+    describe('nobody reaches the rows of another', () => {
+      it('by update, delete, insert or handing a row over', async () => {
+        const handle = db.$withAuth(bob);
+        const changed = await handle.update(todos).set({ title: 'mine' }).where(eq(todos.id, 1)).returning();
+        expect(changed).toEqual([]);
+        expect(await handle.delete(todos).where(eq(todos.id, 1)).returning()).toEqual([]);
+        const planted = handle.insert(todos).values({ title: 'planted', userId: 'alice' });
+        expect(await refusal(planted)).toBe('42501');
+        const handed = handle.update(todos).set({ userId: 'alice' }).where(eq(todos.id, 3));
+        expect(await refusal(handed)).toBe('42501');
+        expect(titles(await db.$withAuth(alice).select().from(todos))).toEqual([
+          'read a book',
+          'water the plants',
+        ]);
+      });
+
+      it('with two handles interleaved', async () => {
+        const [a, b] = [db.$withAuth(alice), db.$withAuth(bob)];
+        const query = a.execute<{ who: string }>(sql`select auth.user_id() as who`);
+        const other = b.execute<{ who: string }>(sql`select auth.user_id() as who`);
+        expect((await query).rows).toEqual([{ who: 'alice' }]);
+        expect((await other).rows).toEqual([{ who: 'bob' }]);
+      });
+
+      it('with forty queries of twenty people at once over a few connections', async () => {
+        const people = await Promise.all(
+          Array.from({ length: 20 }, async (_, n) => ({
+            name: `person ${n}`,
+            token: await issuer.token(`person ${n}`),
+          })),
+        );
+        const answers = await Promise.all(
+          [...people, ...people].map(async ({ name: person, token }, n) => {
+            const handle = db.$withAuth(token);
+            const ask = sql<string>`select auth.user_id() as who, pg_sleep(0.01)`;
+            const { rows } =
+              n % 2 === 0 || !kind.transactions
+                ? await handle.execute<{ who: string }>(ask)
+                : await handle.transaction((tx) => tx.execute<{ who: string }>(ask));
+            return [person, rows[0]?.who];
+          }),
+        );
+        for (const [person, who] of answers) expect(who).toBe(person);
+      });
+
+      it('through the database itself, before and after handles were made', async () => {
+        const plain = driver.connect(database.authenticatedUrl);
+        const fresh = driver.withAuth(plain, {});
+        for (const nobody of [plain, fresh]) expect(await refusal(nobody.select().from(todos))).toBe('28000');
+        await fresh.$withAuth(alice).select().from(todos);
+        await fresh.$withAuth(alice).execute(sql`select 1`);
+        for (const nobody of [plain, fresh]) {
+          expect(await refusal(nobody.select().from(todos))).toBe('28000');
+          expect(await refusal(nobody.query.todos.findMany())).toBe('28000');
+          expect(await refusal(nobody.execute(sql`select auth.user_id()`))).toBe('28000');
+        }
+      });
+
+      it('through a cache that remembers every query', async () => {
+        const cache = new EverythingCache();
+        const cached = wrapped({}, { cache });
+        expect(titles(await cached.$withAuth(alice).select().from(todos))).toContain('water the plants');
+        expect(titles(await cached.$withAuth(bob).select().from(todos))).not.toContain('water the plants');
+        await cached.$withAuth(alice).select().from(todos).$withCache({ tag: 'todos' });
+        const tagged = await cached.$withAuth(bob).select().from(todos).$withCache({ tag: 'todos' });
+        expect(titles(tagged)).toEqual(['call mum', 'read a book']);
+        expect(cache.kept.size).toBe(0);
+        await cached.$withAuth(bob).update(todos).set({ done: true });
+        expect(cache.mutations).toBe(1);
+      });
+
+      it('by SQL that is injected into a query', async () => {
+        const injected = (text: string) =>
+          db
+            .$withAuth(bob)
+            .execute<{ title: string }>(sql`select title from todos where title = '${sql.raw(text)}'`);
+        const own = await injected(`' or true --`);
+        expect(titles(own.rows)).toEqual(['call mum', 'read a book']);
+        const cleared = `select set_config('authorize.seal', '', true) as seal offset 0`;
+        const swapped = `select set_config('authorize.seal', replace(current_setting('authorize.seal'), 'bob', 'alice'), true) as seal offset 0`;
+        for (const change of [cleared, swapped]) {
+          const attempt = injected(
+            `' union all select hit.title from (${change}) as c, lateral (select title from todos where c.seal is not null offset 0) as hit --`,
+          );
+          expect(await refusal(attempt)).toBe('28000');
+        }
+        expect(await refusal(injected(`'; select 1 --`))).toBe('42601');
+        expect(await refusal(injected(`' union select pg_read_file('/etc/passwd') --`))).toBe('42501');
+        const keys = injected(`' union select encode(inner_pad, 'hex') from auth.seal_keys --`);
+        expect(await refusal(keys)).toBe('42501');
+      });
+    });
+
+    describe('after use', () => {
+      it('an error leaves the handle good', async () => {
+        const handle = db.$withAuth(alice);
+        expect(await refusal(handle.execute(sql`select 1 / 0`))).toBe('22012');
+        expect(await refusal(handle.execute(sql`select from nowhere`))).toBe('42P01');
+        expect(await refusal(handle.execute(sql`selekt 1`))).toBe('ERR_STATEMENT_REFUSED');
+        expect(titles(await handle.select().from(todos))).toEqual(['read a book', 'water the plants']);
+      });
+
+      it('an error that comes with the end of the transaction is reported, and nothing before it', async () => {
+        const doubled = db.$withAuth(alice).insert(todos).values({ title: 'read a book' });
+        expect(await refusal(doubled)).toBe('23505');
+        expect(await db.$withAuth(alice).$count(todos)).toBe(2);
+      });
+
+      it('a value that cannot be written fails alone', async () => {
+        const circular: Record<string, unknown> = {};
+        circular.self = circular;
+        await expect(db.$withAuth(alice).execute(sql`select ${circular}::jsonb`)).rejects.toThrow();
+        expect(await db.$withAuth(alice).$count(todos)).toBe(2);
+      });
+
+      it('a prepared statement of one person serves the next, as the next', async () => {
+        const shared = wrapped({}, { max: 1 });
+        const asked = (token: string): Promise<readonly { title: string }[]> =>
+          shared
+            .$withAuth(token)
+            .select()
+            .from(todos)
+            .where(eq(todos.done, sql.placeholder('done')))
+            .prepare('undone')
+            .execute({ done: false });
+        // A prologue that fails must not make the driver believe that the statement was parsed.
+        expect(await refusal(asked(`${alice}x`))).toBe('ERR_TOKEN_SIGNATURE');
+        expect(titles(await asked(alice))).toEqual(['read a book', 'water the plants']);
+        expect(titles(await asked(bob))).toEqual(['call mum', 'read a book']);
+      });
+
+      // The gateway lets nothing of it pass, and is tested on its own.
+      it.runIf(verifiesItself)('nothing that a statement leaves meets the next person', async () => {
+        const single = wrapped({}, { max: 1 });
+        const mallory = single.$withAuth(bob);
+        await mallory.execute(sql`select set_config('search_path', 'nowhere', false), set_config('app.left', 'behind', false),
+          set_config('statement_timeout', '1', false), set_config('default_transaction_read_only', 'on', false),
+          pg_advisory_lock(42), nextval('todos_id_seq')`);
+        await mallory.execute(sql`select 1 as id into temp todos`);
+        await mallory.execute(
+          sql`select set_config('authorize.seal', current_setting('authorize.seal'), false)`,
+        );
+
+        const { rows } = await single.$withAuth(alice).execute(sql`select
+          current_setting('search_path') as path, coalesce(current_setting('app.left', true), '') as left_behind,
+          current_setting('statement_timeout') as timeout, current_setting('default_transaction_read_only') as read_only,
+          current_setting('role') as role, session_user as login, auth.user_id() as who,
+          (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
+          (select count(*)::int from pg_class where relpersistence = 't' and relkind = 'r') as temporary_tables,
+          (select count(*)::int from pg_prepared_statements where name not like 'drizzle-authorize:%') as prepared`);
+        expect(rows).toEqual([
+          {
+            path: '"$user", public',
+            left_behind: '',
+            timeout: '0',
+            read_only: 'off',
+            role: 'none',
+            login: 'authenticated',
+            who: 'alice',
+            locks: 0,
+            temporary_tables: 0,
+            prepared: 0,
+          },
+        ]);
+        expect(await refusal(single.$withAuth(alice).execute(sql`select lastval()`))).toBe('55000');
+        expect(await refusal(single.execute(sql`select auth.user_id()`))).toBe('28000');
+        expect(titles(await single.$withAuth(alice).select().from(todos))).toEqual([
+          'read a book',
+          'water the plants',
+        ]);
+      });
+    });
+
+    describe.runIf(kind.transactions)('a transaction', () => {
+      it('is one identity from begin to commit, with its isolation level', async () => {
+        const seen = await db.$withAuth(alice).transaction(
+          async (tx) => {
+            await tx.insert(todos).values({ title: 'in a transaction' });
+            const { rows } = await tx.execute(
+              sql`select auth.user_id() as who, current_setting('transaction_isolation') as level`,
+            );
+            return rows;
+          },
+          { isolationLevel: 'serializable', accessMode: 'read write', deferrable: false },
+        );
+        expect(seen).toEqual([{ who: 'alice', level: 'serializable' }]);
+        expect(await db.$withAuth(alice).$count(todos, eq(todos.title, 'in a transaction'))).toBe(1);
+      });
+
+      it('rolls back, whole and to a savepoint', async () => {
+        const handle = db.$withAuth(alice);
+        await expect(
+          handle.transaction(async (tx) => {
+            await tx.insert(todos).values({ title: 'lost' });
+            throw new Error('changed my mind');
+          }),
+        ).rejects.toThrow('changed my mind');
+        await handle.transaction(async (tx) => {
+          await tx.insert(todos).values({ title: 'kept' });
+          await tx
+            .transaction(async (inner) => {
+              await inner.insert(todos).values({ title: 'lost as well' });
+              await inner.execute(sql`select 1 / 0`);
+            })
+            .catch(() => {});
+          expect(await tx.$count(todos, eq(todos.title, 'kept'))).toBe(1);
+        });
+        const kept = await handle
+          .select()
+          .from(todos)
+          .where(and(eq(todos.userId, 'alice'), eq(todos.done, false)));
+        expect(titles(kept)).toEqual(['kept', 'read a book', 'water the plants']);
+      });
+
+      it('is over when its callback is', async () => {
+        let escaped: Pick<Plain, 'select'> | undefined;
+        await db.$withAuth(alice).transaction(async (tx) => {
+          escaped = tx;
+          await tx.select().from(todos);
+        });
+        expect(await refusal(escaped?.select().from(todos) ?? Promise.resolve())).toBe(
+          'ERR_TRANSACTION_ENDED',
+        );
+      });
+
+      it('cannot be ended from within and go on as nobody', async () => {
+        const work = db.$withAuth(alice).transaction(async (tx) => {
+          await tx.execute(sql`commit`);
+          return tx.select().from(todos);
+        });
+        expect(await refusal(work)).toBe('ERR_TRANSACTION_ENDED');
+        expect(await db.$withAuth(bob).$count(todos)).toBe(2);
+      });
+
+      it('that a token cannot open gives its connection back', async () => {
+        const expired = await issuer.token('alice', { exp: 1_000_000 });
+        for (let round = 0; round < 10; round += 1) {
+          const begun = db.$withAuth(expired).transaction((tx) => tx.select().from(todos));
+          expect(await refusal(begun)).toBe('ERR_TOKEN_EXPIRED');
+          const wrong = db
+            .$withAuth(alice)
+            .transaction((tx) => tx.select().from(todos), { isolationLevel: 'bogus' as never });
+          expect(await refusal(wrong)).toBe('42601');
+        }
+        expect(await db.$withAuth(alice).$count(schema.notes)).toBe(2);
+      });
+    });
+
+    describe('statements that do more than read and write rows are refused before they are sent', () => {
+      const refused = [
+        `alter role authenticated set search_path = nowhere`,
+        `/* select */ alter role authenticated set search_path = nowhere`,
+        `-- select\ralter role authenticated set search_path = nowhere\n`,
+        `; alter role authenticated set search_path = nowhere`,
+        `set role none`,
+        `begin`,
+        `commit`,
+        `listen x`,
+        `prepare p as select 1`,
+        `do $$ begin end $$`,
+        `copy todos to stdout`,
+        `explain analyze select 1`,
+        `lock table todos`,
+        ``,
+      ];
+
+      it.each(refused)('%j', async (text) => {
+        const handle = db.$withAuth(alice);
+        expect(await refusal(handle.execute(sql.raw(text)))).toBe('ERR_STATEMENT_REFUSED');
+        if (kind.transactions && text !== 'begin' && text !== 'commit') {
+          expect(await refusal(handle.transaction((tx) => tx.execute(sql.raw(text))))).toBe(
+            'ERR_STATEMENT_REFUSED',
+          );
+        }
+      });
+
+      it.each([
+        '  select 1',
+        '/* a /* nested */ comment */ select 1',
+        '-- a comment\nselect 1',
+        '((select 1) union (select 2))',
+        'values (1)',
+        'with a as (select 1) select * from a',
+      ])('and %j is not', async (text) => {
+        await db.$withAuth(alice).execute(sql.raw(text));
+      });
+
+      it('unless any statement was asked for, which is still one at a time', async () => {
+        const free = wrapped({ statements: 'any' }).$withAuth(alice);
+        const explained = free.execute(sql`explain select * from todos`);
+        if (verifiesItself) expect((await explained).rows.length).toBeGreaterThan(0);
+        else expect(await refusal(explained)).toBe('ERR_STATEMENT_REFUSED');
+        // Stopped by Postgres or its parser: always the extended protocol, also without parameters.
+        expect(await refusal(free.execute(sql`select 1; select 2`))).toBe('42601');
+        expect(await free.$count(todos)).toBe(2);
+      });
+    });
+
+    describe('withAuth refuses', () => {
+      it('a set of replicas', () => {
+        const [primary, replica] = [1, 2].map(() => driver.connect(database.authenticatedUrl));
+        if (primary === undefined || replica === undefined) throw new Error('two were made');
+        const set = withReplicas(primary, [replica]) as unknown as Plain;
+        expect(() => driver.withAuth(set, {})).toThrow(/one by one/u);
+      });
+
+      it('something else, and options that are none', () => {
+        expect(() => driver.withAuth({} as Plain, {})).toThrow(TypeError);
+        expect(() => wrapped({ statements: 'all' as never })).toThrow(/statements must be/u);
+        expect(() => wrapped({ anonymous: {} })).toThrow(/^withAuth: anonymous: /u);
+      });
+
+      it.runIf(verifiesItself)('a missing or malformed key, at once', () => {
+        const before = process.env.AUTHORIZE_KEY;
+        delete process.env.AUTHORIZE_KEY;
+        expect(() => wrapped({ key: undefined as never })).toThrow(
+          expect.objectContaining({ code: 'ERR_KEY_MISSING' }),
+        );
+        if (before !== undefined) process.env.AUTHORIZE_KEY = before;
+        for (const key of [
+          'secret',
+          'A'.repeat(43),
+          `${database.authorizeKey},x`,
+          `${database.authorizeKey}A`,
+        ]) {
+          expect(() => wrapped({ key })).toThrow(expect.objectContaining({ code: 'ERR_KEY_INVALID' }));
+        }
+      });
+    });
+
+    describe('a handle refuses', () => {
+      it('a missing token, which is never an anonymous query', async () => {
+        for (const token of ['', undefined, null, 42, {}]) {
+          expect(() => db.$withAuth(token as never)).toThrow(/token is missing/u);
+        }
+        for (const late of [
+          Promise.resolve(''),
+          Promise.resolve(undefined as never),
+          () => '',
+          () => undefined as never,
+        ]) {
+          await expect(db.$withAuth(late).select().from(todos)).rejects.toThrow(TypeError);
+        }
+      });
+
+      it('to be somebody else', () => {
+        const handle: object = db.$withAuth(alice);
+        for (const member of ['$withAuth', '$withAnonymous', '$withIdentity']) {
+          expect(Reflect.get(handle, member)).toBeUndefined();
+        }
+      });
+
+      it('what a token function throws, as it was thrown', async () => {
+        const failing = db.$withAuth(() => Promise.reject(new TypeError('the session is over')));
+        await expect(failing.select().from(todos)).rejects.toThrow('the session is over');
+      });
+
+      it('a role for which no client was given', () => {
+        const alone = wrapped();
+        expect(() => alone.$withAnonymous()).toThrow(/pass \{ anonymous: drizzle/u);
+        if (!verifiesItself) return;
+        expect(() => alone.$withIdentity({ role: 'postgres', claims: {} })).toThrow(
+          /no client for the role 'postgres'/u,
+        );
+        expect(() => alone.$withIdentity({ role: 'authenticated' } as never)).toThrow(TypeError);
+      });
+
+      it.each([
+        [
+          'tampered',
+          async () => (await issuer.token('alice')).replace(/.{8}$/u, 'AAAAAAAA'),
+          'ERR_TOKEN_SIGNATURE',
+        ],
+        ['expired', () => issuer.token('alice', { exp: 1_700_000_000 }), 'ERR_TOKEN_EXPIRED'],
+        ['wrong audience', () => issuer.token('alice', { aud: 'another-app' }), 'ERR_TOKEN_AUDIENCE'],
+        ['malformed', () => 'not-a-token', 'ERR_TOKEN_MALFORMED'],
+        ['no header value', () => 'two\nlines', 'ERR_TOKEN_MALFORMED'],
+      ])('a token that is %s', async (_, token, code) => {
+        const given = await token();
+        expect(await refusal(db.$withAuth(given).select().from(todos))).toBe(code);
+        const inFunction = db.$withAuth(token);
+        await expect(inFunction.execute(sql`select 1`)).rejects.toMatchObject({ name: 'TokenError', code });
+        if (!kind.transactions) return;
+        expect(await refusal(inFunction.transaction((tx) => tx.select().from(todos)))).toBe(code);
+      });
+    });
+
+    describe.runIf(verifiesItself)(
+      'a login that is not the identity role is refused at the first query',
+      () => {
+        const ask = async (url: string, options: Partial<VerifyingOptions> = {}): Promise<unknown> =>
+          driver
+            .withAuth(driver.connect(url), options)
+            .$withAuth(alice)
+            .execute(sql`select current_user as role, auth.user_id() as who`);
+
+        it('a superuser', async () => {
+          expect(await refusal(ask(database.ownerUrl))).toBe('ERR_LOGIN_PRIVILEGED');
+          expect(await ask(database.ownerUrl, { allowPrivilegedLogin: true })).toMatchObject({
+            rows: [{ role: 'authenticated', who: 'alice' }],
+          });
+        });
+
+        it('another identity role', async () => {
+          expect(await refusal(ask(database.anonymousUrl))).toBe('ERR_LOGIN_ROLE');
+        });
+
+        it('a role that owns tables', async () => {
+          const ordinary = await createDatabase('ordinary', { owner: 'ordinary' });
+          await withClient(ordinary.url, async (owner) => {
+            // Another application's tables: enough to say that policies do not bind this login.
+            await owner.query('CREATE SCHEMA auth; CREATE TABLE own (id int)');
+            await owner.query(
+              'CREATE FUNCTION auth.check(text) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$',
+            );
+          });
+          expect(await refusal(ask(ordinary.url))).toBe('ERR_LOGIN_PRIVILEGED');
+          await ordinary.drop();
+        });
+
+        it('a database without the auth schema', async () => {
+          const empty = await createDatabase('empty');
+          const url = new URL(database.authenticatedUrl);
+          url.pathname = `/${empty.name}`;
+          expect(await refusal(ask(url.href))).toBe('ERR_MIGRATIONS_MISSING');
+          await empty.drop();
+        });
+      },
+    );
+
+    it.runIf(verifiesItself)('asks a function for a new token when the old one has expired', async () => {
+      let asked = 0;
+      // Good for one more second, of the thirty that clocks may differ.
+      const handle = db.$withAuth(async () => {
+        asked += 1;
+        return issuer.token('alice', { exp: Math.floor(Date.now() / 1000) - 29 });
+      });
+      await handle.$count(todos);
+      await handle.$count(todos);
+      expect(asked).toBe(1);
+      await expect
+        .poll(async () => (await handle.$count(todos), asked), { timeout: 5_000, interval: 200 })
+        .toBe(2);
+    });
+
+    it.runIf(verifiesItself)('the query does not run when the prologue fails', async () => {
+      // A sequence is not put back by a rollback: it would show that the statement ran.
+      const lastValue = (): Promise<unknown> =>
+        withClient(
+          database.ownerUrl,
+          async (owner) => (await owner.query('SELECT last_value FROM todos_id_seq')).rows,
+        );
+      const before = await lastValue();
+      const next = sql`select nextval('todos_id_seq')`;
+      const otherKey = wrapped({ key: `${database.authorizeKey.slice(0, -4)}AAAA` });
+      expect(await refusal(otherKey.$withAuth(alice).execute(next))).toBe('28000');
+      const gone = { role: 'authenticated', claims: { sub: 'alice' }, expiresAt: Date.now() / 1000 - 1 };
+      expect(await refusal(db.$withIdentity(gone).execute(next))).toBe('ERR_TOKEN_EXPIRED');
+      expect(await lastValue()).toEqual(before);
+    });
+
+    it('no secret is in what a handle says: no token, key, password or claim', async () => {
+      const subject = 'subject-7f3a9c';
+      const claim = 'claim-5e1d';
+      const good = await issuer.token(subject, { secret_claim: claim });
+      const another = await issuer.token(subject, { aud: claim });
+      const wrongKey = `${database.authorizeKey.slice(0, -4)}AAAA`;
+      const secrets = [good, ...good.split('.'), database.authorizeKey, wrongKey, subject, claim];
+      for (const url of [database.authenticatedUrl, database.ownerUrl]) secrets.push(new URL(url).password);
+
+      const attempts: (() => unknown)[] = [
+        () => db.$withAuth(`${good}x`).select().from(todos),
+        () => db.$withAuth(`${good}\n`).select().from(todos),
+        () => db.$withAuth(good.slice(0, -10)).select().from(todos),
+        () => db.$withAuth(another).select().from(todos),
+        () => db.$withAuth(good).execute(sql`commit`),
+        () => db.$withAuth(good).execute(sql`select 1 / 0`),
+      ];
+      if (verifiesItself) {
+        attempts.push(
+          () => wrapped({ key: wrongKey }).$withAuth(good).$count(todos),
+          () => wrapped({ key: `${wrongKey}.` }),
+          () => driver.withAuth(driver.connect(database.ownerUrl), {}).$withAuth(good).$count(todos),
+        );
+      }
+      for (const attempt of attempts) {
+        const said = await saidBy(attempt);
+        for (const secret of secrets) expect(said).not.toContain(secret);
+      }
+    });
+  });
+}
+
+/** Keeps every answer under a key that does not say whose it is, as caches of Drizzle do. */
+class EverythingCache extends Cache {
+  readonly kept = new Map<string, unknown[]>();
+  #mutations = 0;
+
+  get mutations(): number {
+    return this.#mutations;
+  }
+
+  strategy(): 'all' {
+    return 'all';
+  }
+
+  async get(key: string): Promise<unknown[] | undefined> {
+    return Promise.resolve(this.kept.get(key));
+  }
+
+  async put(key: string, response: unknown[]): Promise<void> {
+    this.kept.set(key, response);
+    return Promise.resolve();
+  }
+
+  async onMutate(): Promise<void> {
+    this.#mutations += 1;
+    return Promise.resolve();
+  }
+}
+
+async function saidBy(attempt: () => unknown): Promise<string> {
+  const texts: string[] = [];
+  try {
+    await attempt();
+  } catch (error) {
+    for (let each: unknown = error; each instanceof Error; each = each.cause) {
+      texts.push(each.message, each.stack ?? '', JSON.stringify(each));
+    }
+  }
+  expect(texts).not.toEqual([]);
+  return texts.join('\n');
+}
