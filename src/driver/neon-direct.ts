@@ -1,0 +1,85 @@
+import { assertLoginIsRole, inspectLogin, type Login, type LoginRow } from '../database/login.ts';
+import { AuthorizeError } from '../errors.ts';
+import type { Identity } from '../session/identity.ts';
+import { prologue, type Statement } from '../session/prologue.ts';
+import { ReusableSeals } from '../session/reusable-seals.ts';
+import type { SealKey } from '../session/seal-key.ts';
+import type { IdentitySource } from './bearer.ts';
+import type { NeonClient, NeonQuery, QueryRunner } from './neon-client.ts';
+import { neonFailure } from './neon-failure.ts';
+import { remembered, type Remembered } from './remembered.ts';
+
+export interface SealedEndpointOptions {
+  readonly client: NeonClient;
+  /** The identity role that the client logs in as. */
+  readonly role: string;
+  readonly key: () => Promise<SealKey>;
+  /** The client logs in as somebody else, on purpose: the prologue then sets the role as well. */
+  readonly allowPrivilegedLogin: boolean;
+}
+
+/** An endpoint that is logged in to with a password, and told with each request who asks. */
+export class SealedEndpoint {
+  readonly #options: SealedEndpointOptions;
+  readonly #login: Remembered<Login>;
+  readonly #seals: ReusableSeals;
+
+  constructor(options: SealedEndpointOptions) {
+    this.#options = options;
+    this.#seals = new ReusableSeals(options.key);
+    this.#login = remembered(() => this.#inspect());
+  }
+
+  runner(identity: IdentitySource): QueryRunner {
+    return {
+      one: async (query) => {
+        const [result] = await this.#run(await identity(), [query], query.opts);
+        return result;
+      },
+      all: async (queries, options) => this.#run(await identity(), queries, options),
+    };
+  }
+
+  /** Prologue and queries are one request and one transaction: when the prologue fails, none of them runs. */
+  async #run(
+    identity: Identity,
+    queries: readonly NeonQuery[],
+    options: object | undefined,
+  ): Promise<readonly unknown[]> {
+    const { client } = this.#options;
+    const { text, values } = await this.#prologue(identity);
+    try {
+      const [, ...results] = await client.transaction([client.query(text, values), ...queries], options);
+      return results;
+    } catch (error) {
+      // The clock that seals are made by may be wrong by now, and the database another one.
+      if (error instanceof Error && 'code' in error && error.code === '28000') this.#login.forget();
+      throw error;
+    }
+  }
+
+  async #prologue(identity: Identity): Promise<Statement> {
+    const { role, allowPrivilegedLogin } = this.#options;
+    if (identity.role !== role) {
+      throw new AuthorizeError(
+        'ERR_ROLE_WITHOUT_CLIENT',
+        `this client serves '${role}', not '${identity.role}'`,
+      );
+    }
+    const login = await this.#login.get();
+    const { text } = this.#seals.find(identity, login) ?? (await this.#seals.make(identity, login));
+    return prologue(text, { role: allowPrivilegedLogin ? role : undefined });
+  }
+
+  async #inspect(): Promise<Login> {
+    const { client, role, allowPrivilegedLogin } = this.#options;
+    const ask = async (text: string): Promise<readonly LoginRow[]> =>
+      (await client.query(text, [], { arrayMode: false, fullResults: false })) as readonly LoginRow[];
+    const login = await inspectLogin(ask).catch((error: unknown) => {
+      throw neonFailure(error);
+    });
+    if (!allowPrivilegedLogin) assertLoginIsRole(login, role);
+    // Which backend answers is the endpoint's choice, request by request.
+    return { ...login, backendPid: 0 };
+  }
+}
