@@ -21,7 +21,7 @@ export function bearerRunner(token: TokenInput, target: GatewayTarget): QueryRun
   });
 }
 
-/** Sends queries with another client than the one that made them. */
+/** Sends queries with another client than the one that made them, which may be of another copy of the package. */
 export function clientRunner(client: () => Promise<NeonClient>): QueryRunner {
   return {
     one: async (query) => moved(query, await client()),
@@ -29,13 +29,13 @@ export function clientRunner(client: () => Promise<NeonClient>): QueryRunner {
       const target = await client();
       return target.transaction(
         queries.map((query) => moved(query, target)),
-        options,
+        { ...options, authToken: undefined },
       );
     },
   };
 }
 
-// A token of its own on a query would outrank the client's.
+// A token that comes with a query would outrank the client's.
 function moved(query: NeonQuery, client: NeonClient): NeonQuery {
   const { query: text, params } = statementOf(query);
   return client.query(text, params, { ...query.opts, authToken: undefined });

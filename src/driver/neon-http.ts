@@ -57,8 +57,8 @@ export type WithoutOwnAuth<Database extends object> = Omit<Database, '$withAuth'
  * `drizzle-authorize setup` made. A request is one transaction, in which the query does not run when the prologue fails:
  * `select auth.check(set_config('authorize.seal', $1, true))`, then the query or the batch. The first query costs one
  * request more, which looks at the login, and so does the one after PostgreSQL refused a seal. What a statement leaves on
- * the connection behind the endpoint is the endpoint's to clear away, as Neon's proxy does after each request: do not
- * put a transaction pooler behind it (a host with `-pooler` in its name).
+ * the connection behind the endpoint is the endpoint's to clear away, as Neon's proxy does after each request; it cannot
+ * behind a transaction pooler, so take Neon's host without `-pooler`.
  *
  * **`mode: 'gateway'`** sends the token as `Authorization: Bearer` to a gateway, which verifies it and does the rest;
  * neither provider nor key is needed here. A token that is a function is called for each request.
@@ -71,11 +71,12 @@ export type WithoutOwnAuth<Database extends object> = Omit<Database, '$withAuth'
  * const db = withAuth(drizzle(neon(process.env.DATABASE_AUTHENTICATED_URL), { schema }), {
  *   providers: [jwks({ url: 'https://id.example/.well-known/jwks.json', issuer: 'https://id.example' })],
  * });
- * await db.$withAuth(token).select().from(todos);
+ * const handle = db.$withAuth(token);
+ * await handle.batch([handle.insert(todos).values({ title: 'buy milk' }), handle.select().from(todos)]);
  * @example
  * const connectionString = 'postgresql://authenticated@gateway.example/app';
  * const db = withAuth(drizzle(neon(connectionString), { schema }), { mode: 'gateway', connectionString });
- * await db.$withAuth(token).batch([…]);
+ * await db.$withAuth(token).select().from(todos);
  */
 export function withAuth<Database extends object>(
   database: Database,
@@ -97,9 +98,9 @@ function withSeals<Database extends object>(database: Database, options: DirectO
   const handleOf = new Map<string, (identity: IdentitySource) => Database>();
   const serve = (servedRole: string, served: object, option: string): void => {
     const client = clientOf(served, option);
-    // The type of the main database describes the one of visitors, too.
     const endpoint = new SealedEndpoint({ client, role: servedRole, key, allowPrivilegedLogin });
     handleOf.set(servedRole, (identity) =>
+      // The type of the main database describes the one of visitors, too.
       handleFor(served as Database, client, endpoint.runner(identity), statements),
     );
   };

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-import { neon } from '@neondatabase/serverless';
+import { neon, type NeonQueryFunction } from '@neondatabase/serverless';
 import { eq, inArray, sql } from 'drizzle-orm';
 import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -223,12 +223,22 @@ describe.each([
     );
   });
 
-  it('raw queries of the session are refused', async () => {
+  it('raw queries of the session are refused, and what it calls a client is the person', async () => {
     const { session } = as(alice) as unknown as {
-      readonly session: Record<'query' | 'queryObjects', (text: string, values: []) => Promise<unknown>>;
+      readonly session: Record<'query' | 'queryObjects', (text: string, values: []) => Promise<unknown>> & {
+        readonly clientQuery: (text: string) => Promise<unknown>;
+      };
     };
     await expect(session.query('select 1', [])).rejects.toThrow(/use execute\(\)/u);
     await expect(session.queryObjects('select 1', [])).rejects.toThrow(/use execute\(\)/u);
+    expect(await session.clientQuery('select auth.user_id() as who')).toEqual([{ who: 'alice' }]);
+  });
+
+  it('a token that is given to the client of a handle does not make it somebody else', async () => {
+    const { $client } = as(alice) as unknown as { readonly $client: NeonQueryFunction<false, false> };
+    const who = 'select auth.user_id() as who';
+    expect(await $client.query(who, [], { authToken: bob })).toEqual([{ who: 'alice' }]);
+    expect(await $client.transaction([$client.query(who)], { authToken: bob })).toEqual([[{ who: 'alice' }]]);
   });
 
   it('what was written by one request is there when the next is answered', async () => {
