@@ -168,12 +168,13 @@ class FlushQuery extends QueryBase {
   override readonly submit = (connection: unknown): Error | null => {
     const wire = connection as Wire;
     let messages: readonly Message[];
+    const begun = new Map<string, string>();
     try {
       // All values first: one that cannot be written must not leave half a flush on the wire.
       messages = this.#steps.map((step) => ({
         step,
         values: (step.values ?? []).map(prepareValue),
-        isParsed: isParsed(wire, step),
+        isParsed: isParsed(wire, step, begun),
       }));
     } catch (error) {
       return error instanceof Error ? error : new Error('a parameter cannot be written', { cause: error });
@@ -323,13 +324,15 @@ interface Message {
 // so that they need not be asked for each time.
 const fieldsOf = new WeakMap<Wire, Map<string, readonly pg.FieldDef[]>>();
 
-function isParsed(wire: Wire, step: FlushStep): boolean {
-  if (step.name === undefined) return false;
-  const text = wire.parsedStatements[step.name];
-  if (text !== undefined && text !== step.text) {
-    throw new TypeError(`the prepared statement '${step.name}' was made for another text on this connection`);
+/** @param begun what the same flush parses before, by name; the step joins it */
+function isParsed(wire: Wire, { name, text }: FlushStep, begun: Map<string, string>): boolean {
+  if (name === undefined) return false;
+  const known = wire.parsedStatements[name] ?? begun.get(name);
+  if (known !== undefined && known !== text) {
+    throw new TypeError(`the prepared statement '${name}' was made for another text on this connection`);
   }
-  return text !== undefined;
+  begun.set(name, text);
+  return known !== undefined;
 }
 
 // Inside the user's part any of these has ended the transaction, or begun one that outlives the flush.

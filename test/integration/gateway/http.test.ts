@@ -121,6 +121,15 @@ describe('the unmodified driver', () => {
     expect(full).toMatchObject({ command: 'UPDATE', rowCount: 2, fields: [], rows: [] });
   });
 
+  it('runs a batch that has the same statement several times, however often', async () => {
+    const sqlAs = as(alice);
+    const ask = sqlAs`select title from todos where id = ${1}`;
+    const once = await ask;
+    for (let n = 0; n < 8; n += 1) {
+      expect(await sqlAs.transaction([ask, ask, ask])).toEqual([once, once, once]);
+    }
+  });
+
   it('runs a batch as one transaction with the options it asks for', async () => {
     const sqlAs = as(alice);
     const [inserted, counted, level] = await sqlAs.transaction(
