@@ -1,6 +1,8 @@
+import { firstKeyword } from '../database/first-keyword.ts';
 import { StatementError } from '../errors.ts';
+import { watch, type Identified, type Observe, type Outcome } from '../observe.ts';
 import { neonFailure } from './neon-failure.ts';
-import { assertDataStatement, firstKeyword } from './statement-kind.ts';
+import { assertDataStatement } from './statement-kind.ts';
 import type { Statements } from './with-auth-options.ts';
 
 /** What is used here of the client that `neon()` makes; @neondatabase/serverless 1.0 to 1.2 have it. */
@@ -38,32 +40,75 @@ export function isNeonClient(client: unknown): client is NeonClient {
 
 /** Sends queries as somebody, in one request. */
 export interface QueryRunner {
-  one(query: NeonQuery): Promise<unknown>;
+  one(query: NeonQuery, identified: Identified): Promise<unknown>;
   /** In one transaction, with the options of the client's `transaction()`. */
-  all(queries: readonly NeonQuery[], options: object | undefined): Promise<readonly unknown[]>;
+  all(
+    queries: readonly NeonQuery[],
+    options: object | undefined,
+    identified: Identified,
+  ): Promise<readonly unknown[]>;
+}
+
+export interface PersonalClientOptions {
+  readonly runner: QueryRunner;
+  readonly role: string;
+  readonly statements: Statements;
+  readonly observe: Observe | undefined;
 }
 
 /** The client as Drizzle sees it: every query and every batch of it belongs to one person. */
-export function personalClient(client: NeonClient, runner: QueryRunner, statements: Statements): NeonClient {
+export function personalClient(client: NeonClient, options: PersonalClientOptions): NeonClient {
+  const { runner, role, statements, observe } = options;
+  const watched = { entry: 'neon-http', role } as const;
   const own = (query: NeonQuery): NeonQuery => {
-    const run = async (): Promise<unknown> => {
-      assertSendable(query, statements);
-      return rethrown(runner.one(query));
-    };
+    const run = (): Promise<unknown> =>
+      watch(
+        observe,
+        {
+          ...watched,
+          statement: () => kindOf(query),
+          outcomes: (result: unknown) => [outcomeOf(query, result)],
+        },
+        async (identified) => {
+          assertSendable(query, statements);
+          return rethrown(runner.one(query, identified));
+        },
+      );
     return withThen(query, run);
   };
   const template = (strings: TemplateStringsArray, ...values: readonly unknown[]): NeonQuery =>
     own(client(strings, ...values));
   return Object.assign(template, {
-    query: (text: string, values?: readonly unknown[], options?: object) =>
-      own(client.query(text, values, options)),
+    query: (text: string, values?: readonly unknown[], queryOptions?: object) =>
+      own(client.query(text, values, queryOptions)),
     unsafe: (text: string) => client.unsafe(text),
-    async transaction(queries: NeonQueries, options?: object) {
+    transaction(queries: NeonQueries, transactionOptions?: object) {
       const listed = typeof queries === 'function' ? queries(client) : queries;
-      for (const query of listed) assertSendable(query, statements);
-      return rethrown(runner.all(listed, options));
+      return watch(
+        observe,
+        {
+          ...watched,
+          statement: () => 'BATCH',
+          outcomes: (results: readonly unknown[]) =>
+            listed.map((query, index) => outcomeOf(query, results[index])),
+        },
+        async (identified) => {
+          for (const query of listed) assertSendable(query, statements);
+          return rethrown(runner.all(listed, transactionOptions, identified));
+        },
+      );
     },
   });
+}
+
+function kindOf(query: NeonQuery): string {
+  return firstKeyword(statementOf(query).query).toUpperCase();
+}
+
+// Rows alone, or with `fullResults` a result around them.
+function outcomeOf(query: NeonQuery, result: unknown): Outcome {
+  const { rowCount, length } = Object(result) as { rowCount?: number | null; length?: number };
+  return { statement: kindOf(query), rows: rowCount ?? length ?? null };
 }
 
 // Derived from the client's own, which is what the client's templates and transactions accept.

@@ -32,11 +32,17 @@ export class SealedEndpoint {
 
   runner(identity: IdentitySource): QueryRunner {
     return {
-      one: async (query) => {
-        const [result] = await this.#run(await identity(), [query], query.opts);
+      one: async (query, identified) => {
+        const person = await identity();
+        identified(person);
+        const [result] = await this.#run(person, [query], query.opts);
         return result;
       },
-      all: async (queries, options) => this.#run(await identity(), queries, options),
+      all: async (queries, options, identified) => {
+        const person = await identity();
+        identified(person);
+        return this.#run(person, queries, options);
+      },
     };
   }
 

@@ -1,12 +1,14 @@
+import type { Observe } from '../observe.ts';
 import type { Identity } from '../session/identity.ts';
 import type { IdentitySource, TokenInput } from './bearer.ts';
 import { sessionOf } from './drizzle-session.ts';
 import { addMembers, noAnonymousDatabase, withHandles, type WithAuth } from './handle.ts';
-import { isNeonClient, personalClient, type NeonClient, type QueryRunner } from './neon-client.ts';
+import { isNeonClient, personalClient, type NeonClient, type PersonalClientOptions } from './neon-client.ts';
 import { SealedEndpoint } from './neon-direct.ts';
 import { assertGatewayConnectionString, bearerRunner, clientRunner } from './neon-gateway.ts';
 import { cloneWithClient, type DrizzleDatabase } from './session-clone.ts';
 import {
+  parseObserve,
   parseStatements,
   parseWithAuthOptions,
   type Statements,
@@ -15,6 +17,7 @@ import {
 
 export type { TokenInput } from './bearer.ts';
 export type { WithAuth } from './handle.ts';
+export type { AuthorizeEvent, Observe, QueryEvent, RefusalEvent } from '../observe.ts';
 export type { Identity } from '../session/identity.ts';
 
 /** Verify tokens here, and log in to any endpoint of Neon's protocol with a password. */
@@ -38,6 +41,8 @@ export interface GatewayModeOptions {
   readonly anonymous?: object;
   /** `data`: statements that read and write rows. `any`: whatever the gateway lets pass. Default: `data`. */
   readonly statements?: Statements;
+  /** Told of every statement, once it has ended; who asked is known to the gateway alone. */
+  readonly observe?: Observe;
 }
 
 export type WithAuthOptions = DirectOptions | GatewayModeOptions;
@@ -94,14 +99,20 @@ export function withAuth<Database extends object>(
 }
 
 function withSeals<Database extends object>(database: Database, options: DirectOptions): WithAuth<Database> {
-  const { role, verifier, anonymous, statements, key, allowPrivilegedLogin } = parseWithAuthOptions(options);
+  const { role, verifier, anonymous, statements, key, allowPrivilegedLogin, observe } =
+    parseWithAuthOptions(options);
   const handleOf = new Map<string, (identity: IdentitySource) => Database>();
   const serve = (servedRole: string, served: object, option: string): void => {
     const client = clientOf(served, option);
     const endpoint = new SealedEndpoint({ client, role: servedRole, key, allowPrivilegedLogin });
     handleOf.set(servedRole, (identity) =>
       // The type of the main database describes the one of visitors, too.
-      handleFor(served as Database, client, endpoint.runner(identity), statements),
+      handleFor(served as Database, client, {
+        runner: endpoint.runner(identity),
+        role: servedRole,
+        statements,
+        observe,
+      }),
     );
   };
   serve(role, database, 'withAuth');
@@ -115,6 +126,7 @@ const gatewayOptions: ReadonlySet<string> = new Set([
   'fetchOptions',
   'anonymous',
   'statements',
+  'observe',
 ]);
 
 function withTokens<Database extends object>(
@@ -128,18 +140,22 @@ function withTokens<Database extends object>(
   }
   const { connectionString, fetchOptions, anonymous } = options;
   assertGatewayConnectionString(connectionString);
-  const statements = parseStatements(options.statements);
+  const shared = {
+    statements: parseStatements(options.statements),
+    observe: parseObserve(options.observe),
+  };
+  const role = decodeURIComponent(new URL(connectionString).username);
   const client = clientOf(database, 'withAuth');
   const visitors = anonymous && clientOf(anonymous, 'withAuth: anonymous');
   return addMembers(database, {
     $withAuth(token: TokenInput): Database {
       const runner = bearerRunner(token, { connectionString, fetchOptions });
-      return handleFor(database, client, runner, statements);
+      return handleFor(database, client, { ...shared, runner, role });
     },
     $withAnonymous(): Database {
       if (anonymous === undefined || visitors === undefined) throw noAnonymousDatabase();
       const runner = clientRunner(() => Promise.resolve(visitors));
-      return handleFor(anonymous as Database, visitors, runner, statements);
+      return handleFor(anonymous as Database, visitors, { ...shared, runner, role: 'anonymous' });
     },
     $withIdentity(_identity: Identity): Database {
       throw new TypeError(
@@ -164,10 +180,9 @@ function clientOf(database: object, option: string): NeonClient {
 function handleFor<Database extends object>(
   database: Database,
   client: NeonClient,
-  runner: QueryRunner,
-  statements: Statements,
+  options: PersonalClientOptions,
 ): Database {
-  const personal = personalClient(client, runner, statements);
+  const personal = personalClient(client, options);
   return cloneWithClient(database as Database & DrizzleDatabase, personal, {
     session: { clientQuery: personal.query, query: refuseRawQuery, queryObjects: refuseRawQuery },
     // Drizzle's own $withAuth leaves its token on the database, from where it would go along with execute().

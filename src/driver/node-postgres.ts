@@ -1,17 +1,21 @@
 import type pg from 'pg';
 
+import { firstKeyword } from '../database/first-keyword.ts';
 import type { FlushStep } from '../database/one-flush.ts';
 import { SealedPool, type SealedConnection } from '../database/sealed-pool.ts';
 import { AuthorizeError } from '../errors.ts';
+import { watch, type Observe, type Watched } from '../observe.ts';
+import type { Identity } from '../session/identity.ts';
 import type { IdentitySource } from './bearer.ts';
 import { sessionOf } from './drizzle-session.ts';
 import { withHandles, type WithAuth } from './handle.ts';
 import { cloneWithClient, type DrizzleDatabase } from './session-clone.ts';
-import { assertDataStatement, firstKeyword } from './statement-kind.ts';
+import { assertDataStatement } from './statement-kind.ts';
 import { parseWithAuthOptions, type Statements, type VerifyingOptions } from './with-auth-options.ts';
 
 export type { TokenInput } from './bearer.ts';
 export type { WithAuth } from './handle.ts';
+export type { AuthorizeEvent, Observe, QueryEvent, RefusalEvent } from '../observe.ts';
 export type { Identity } from '../session/identity.ts';
 
 /** What `withAuth()` takes on every driver, and what this one can do besides. */
@@ -48,7 +52,8 @@ export function withAuth<Database extends object>(
   database: Database,
   options: WithAuthOptions,
 ): WithAuth<Database> {
-  const { role, verifier, anonymous, statements, key, allowPrivilegedLogin } = parseWithAuthOptions(options);
+  const { role, verifier, anonymous, statements, key, allowPrivilegedLogin, observe } =
+    parseWithAuthOptions(options);
   const shared = {
     key,
     allowPrivilegedLogin,
@@ -62,7 +67,7 @@ export function withAuth<Database extends object>(
     // The same structure, with another client: the type of the main database describes it.
     const base = served as Database & DrizzleDatabase;
     handleOf.set(servedRole, (identity) =>
-      cloneWithClient(base, personalPool(pool, sealed, identity, statements)),
+      cloneWithClient(base, personalPool(pool, sealed, { identity, statements, observe, role: servedRole })),
     );
   };
   serve(role, database, 'withAuth');
@@ -90,30 +95,54 @@ function isPool(client: unknown): client is pg.Pool {
 
 type QueryConfig = pg.QueryConfig & { readonly rowMode?: 'array'; readonly types?: pg.CustomTypesConfig };
 
+interface Person {
+  readonly identity: IdentitySource;
+  readonly role: string;
+  readonly statements: Statements;
+  readonly observe: Observe | undefined;
+}
+
 /** The pool as Drizzle sees it: every query and every connection of it belongs to one person. */
-function personalPool(
-  pool: pg.Pool,
-  sealed: SealedPool,
-  identity: IdentitySource,
-  statements: Statements,
-): pg.Pool {
+function personalPool(pool: pg.Pool, sealed: SealedPool, person: Person): pg.Pool {
   const query = async (
     config: string | QueryConfig,
     values?: unknown,
     callback?: unknown,
   ): Promise<pg.QueryResult> => {
     const step = stepOf(config, values, callback);
-    if (statements === 'data') assertDataStatement(step.text);
-    const [result] = await sealed.run(await identity(), [step]);
-    if (result === undefined) throw new Error('the statement has no result');
-    return result;
+    return watch(person.observe, watchedStep(person, step), async (identified) => {
+      if (person.statements === 'data') assertDataStatement(step.text);
+      const identity = await person.identity();
+      identified(identity);
+      const [result] = await sealed.run(identity, [step]);
+      if (result === undefined) throw new Error('the statement has no result');
+      return result;
+    });
   };
   const connect = async (callback?: unknown): Promise<unknown> => {
     if (callback !== undefined)
       throw new TypeError('$client.connect: callbacks are not supported, use the promise');
-    return new PersonalClient(await sealed.connect(await identity()), statements);
+    return watch(
+      person.observe,
+      { ...watchedStep(person, { text: 'begin' }), outcomes: () => [] },
+      async (identified) => {
+        const identity = await person.identity();
+        identified(identity);
+        return new PersonalClient(await sealed.connect(identity), identity, person);
+      },
+    );
   };
   return Object.assign(Object.create(pool) as pg.Pool, { query, connect });
+}
+
+function watchedStep({ role }: Person, { text }: FlushStep): Watched<pg.QueryResult> {
+  const statement = (): string => firstKeyword(text).toUpperCase();
+  return {
+    entry: 'node-postgres',
+    role,
+    statement,
+    outcomes: ({ rowCount }) => [{ statement: statement(), rows: rowCount }],
+  };
 }
 
 /**
@@ -122,16 +151,25 @@ function personalPool(
  */
 class PersonalClient {
   readonly #connection: SealedConnection;
-  readonly #statements: Statements;
+  readonly #identity: Identity;
+  readonly #person: Person;
   #state: 'new' | 'open' | 'ended' = 'new';
 
-  constructor(connection: SealedConnection, statements: Statements) {
+  constructor(connection: SealedConnection, identity: Identity, person: Person) {
     this.#connection = connection;
-    this.#statements = statements;
+    this.#identity = identity;
+    this.#person = person;
   }
 
   async query(config: string | QueryConfig, values?: unknown, callback?: unknown): Promise<pg.QueryResult> {
     const step = stepOf(config, values, callback);
+    return watch(this.#person.observe, watchedStep(this.#person, step), (identified) => {
+      identified(this.#identity);
+      return this.#query(step);
+    });
+  }
+
+  async #query(step: FlushStep): Promise<pg.QueryResult> {
     const keyword = firstKeyword(step.text);
     if (this.#state === 'new') return this.#begin(step, keyword);
     if (this.#state === 'ended') {
@@ -147,7 +185,7 @@ class PersonalClient {
     if (staysInTransaction(step.text, keyword)) {
       return this.#connection.run({ ...step, transactionControl: true });
     }
-    if (this.#statements === 'data') assertDataStatement(step.text);
+    if (this.#person.statements === 'data') assertDataStatement(step.text);
     return this.#connection.run(step);
   }
 

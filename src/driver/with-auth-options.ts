@@ -1,4 +1,5 @@
 import { createVerifier, type Provider, type Verifier } from '../jwt/index.ts';
+import type { Observe } from '../observe.ts';
 import { createSealKey, parseAuthorizeKey, type SealKey } from '../session/seal-key.ts';
 import { remembered } from './remembered.ts';
 
@@ -21,6 +22,8 @@ export interface VerifyingOptions {
   readonly allowPrivilegedLogin?: boolean;
   /** `data`: statements that read and write rows. `any`: whatever the role may do. Default: `data`. */
   readonly statements?: Statements;
+  /** Told of every statement, once it has ended: who, as which role, which kind, how many rows or which code. */
+  readonly observe?: Observe;
 }
 
 export type Statements = 'data' | 'any';
@@ -32,6 +35,7 @@ export interface ParsedOptions {
   readonly anonymous: object | undefined;
   readonly allowPrivilegedLogin: boolean;
   readonly statements: Statements;
+  readonly observe: Observe | undefined;
 }
 
 /**
@@ -50,6 +54,7 @@ export function parseWithAuthOptions(options: VerifyingOptions): ParsedOptions {
     anonymous,
     allowPrivilegedLogin: options.allowPrivilegedLogin === true,
     statements,
+    observe: parseObserve(options.observe),
   };
 }
 
@@ -57,4 +62,10 @@ export function parseWithAuthOptions(options: VerifyingOptions): ParsedOptions {
 export function parseStatements(statements: Statements = 'data'): Statements {
   if (statements === 'data' || statements === 'any') return statements;
   throw new TypeError(`withAuth: statements must be 'data' or 'any'`);
+}
+
+/** @throws TypeError */
+export function parseObserve(observe: Observe | undefined): Observe | undefined {
+  if (observe === undefined || typeof observe === 'function') return observe;
+  throw new TypeError('withAuth: observe must be a function');
 }

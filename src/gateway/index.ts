@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { closeServer, listen } from './listen.ts';
 import type { SqlServiceOptions } from './sql-service.ts';
 
+export type { AuthorizeEvent, Observe, QueryEvent, RefusalEvent } from '../observe.ts';
 export { useGateway, type NeonConfigLike } from './use-gateway.ts';
 
 export interface GatewayOptions extends SqlServiceOptions {

@@ -1,4 +1,5 @@
 import { createVerifier, type Provider, type Verifier } from '../jwt/index.ts';
+import type { Observe } from '../observe.ts';
 import { createSealKey, parseAuthorizeKey, type SealKey } from '../session/seal-key.ts';
 import { createSqlHandler, type SqlHandler } from './http/sql-handler.ts';
 import { createRolePools } from './role-pools.ts';
@@ -26,6 +27,8 @@ export interface SqlServiceOptions {
   readonly maxBodyBytes?: number;
   /** Default: 10,485,760 bytes, as Neon has it. */
   readonly maxResultBytes?: number;
+  /** Told of every statement, once it has ended: who, as which role, which kind, how many rows or which code. */
+  readonly observe?: Observe;
 }
 
 /** What answers `/sql`, without a server around it. */
@@ -39,7 +42,7 @@ const tenMebibytes = 10_485_760;
 
 /** @throws TypeError, AuthorizeError as `createGateway` */
 export async function createSqlService(options: SqlServiceOptions): Promise<SqlService> {
-  const { connections, providers, verifier = providers && createVerifier({ providers }) } = options;
+  const { connections, providers, observe, verifier = providers && createVerifier({ providers }) } = options;
   if (verifier === undefined) throw new TypeError('createGateway: providers is missing');
   const database = databaseOf(connections);
   const [newest] = parseAuthorizeKey(options.key ?? process.env.AUTHORIZE_KEY);
@@ -57,6 +60,7 @@ export async function createSqlService(options: SqlServiceOptions): Promise<SqlS
     database,
     verifier,
     assertAllowed,
+    observe,
     maxBodyBytes: options.maxBodyBytes ?? tenMebibytes,
     maxResultBytes: options.maxResultBytes ?? tenMebibytes,
   });

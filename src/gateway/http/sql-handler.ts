@@ -1,7 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import type { QueryResult } from 'pg';
+
 import type { FlushStep } from '../../database/one-flush.ts';
+import type { SealedPool } from '../../database/sealed-pool.ts';
+import { firstKeyword } from '../../database/first-keyword.ts';
 import type { Verifier } from '../../jwt/index.ts';
+import { watch, type Observe } from '../../observe.ts';
 import type { Identity } from '../../session/identity.ts';
 import { Refusal } from '../refusal.ts';
 import type { RolePools } from '../role-pools.ts';
@@ -13,7 +18,9 @@ import {
   parseHeaders,
   readBody,
   type BatchOptions,
+  type SqlBody,
   type SqlHeaders,
+  type SqlQuery,
 } from './request.ts';
 import { resultToJson } from './result.ts';
 
@@ -22,6 +29,7 @@ export interface SqlHandlerOptions {
   readonly database: string;
   readonly verifier: Verifier;
   readonly assertAllowed: StatementPolicy;
+  readonly observe: Observe | undefined;
   readonly maxBodyBytes: number;
   readonly maxResultBytes: number;
 }
@@ -73,35 +81,26 @@ interface Answer {
 
 async function answerSql(request: IncomingMessage, options: SqlHandlerOptions): Promise<Answer> {
   const headers = parseHeaders(request.headers);
-  const { pools, database, maxResultBytes } = options;
-  const pool = pools.get(headers.role);
-  if (pool === undefined) {
-    throw new Refusal(`the role '${headers.role}' is not served by this gateway`, {
-      code: '28000',
-      hint: `connect as one of: ${pools.roles.join(', ')}`,
-    });
-  }
-  if (headers.database !== database) {
-    throw new Refusal(`the gateway serves the database '${database}', not '${headers.database}'`, {
-      code: '3D000',
-    });
-  }
-  const identity = await identify(headers, options.verifier);
-
-  const { queries, isBatch } = parseBody(await readBody(request, options.maxBodyBytes), headers.arrayMode);
-  for (const query of queries) options.assertAllowed(query.text);
-
-  const steps = queries.map(({ text, values }): FlushStep => ({
-    text,
-    values,
-    rowMode: 'array',
-    types: asText,
-  }));
-  const results = !isBatch
-    ? await pool.run(identity, steps, { maxResultBytes })
-    : queries.length === 0
-      ? []
-      : await pool.run(identity, [...steps, commit], { maxResultBytes, before: [begin(headers.batch)] });
+  // Who asks comes first: nobody's body is read for a stranger.
+  let read: SqlBody = { queries: [], isBatch: false };
+  const results = await watch(
+    options.observe,
+    {
+      entry: 'gateway',
+      role: headers.role,
+      statement: () => (read.queries.length > 1 ? 'BATCH' : kindOf(read.queries[0])),
+      outcomes: (all: readonly QueryResult[]) =>
+        all.map(({ rowCount }, index) => ({ statement: kindOf(read.queries[index]), rows: rowCount })),
+    },
+    async (identified) => {
+      const pool = poolFor(headers, options);
+      const identity = await identify(headers, options.verifier);
+      identified(identity);
+      read = parseBody(await readBody(request, options.maxBodyBytes), headers.arrayMode);
+      return runQueries({ pool, identity, headers, body: read }, options);
+    },
+  );
+  const { queries, isBatch } = read;
 
   const written = queries.map(({ arrayMode }, index) => {
     const result = results[index];
@@ -115,6 +114,47 @@ async function answerSql(request: IncomingMessage, options: SqlHandlerOptions): 
   return isBatch
     ? { body: `{"results":[${written.join(',')}]}`, headers: batchEcho(headers.batch) }
     : { body: written.join(''), headers: {} };
+}
+
+function poolFor({ role, database: asked }: SqlHeaders, { pools, database }: SqlHandlerOptions): SealedPool {
+  const pool = pools.get(role);
+  if (pool === undefined) {
+    throw new Refusal(`the role '${role}' is not served by this gateway`, {
+      code: '28000',
+      hint: `connect as one of: ${pools.roles.join(', ')}`,
+    });
+  }
+  if (asked !== database) {
+    throw new Refusal(`the gateway serves the database '${database}', not '${asked}'`, { code: '3D000' });
+  }
+  return pool;
+}
+
+interface Asked {
+  readonly pool: SealedPool;
+  readonly identity: Identity;
+  readonly headers: SqlHeaders;
+  readonly body: SqlBody;
+}
+
+async function runQueries(
+  { pool, identity, headers, body: { queries, isBatch } }: Asked,
+  { assertAllowed, maxResultBytes }: SqlHandlerOptions,
+): Promise<readonly QueryResult[]> {
+  for (const query of queries) assertAllowed(query.text);
+  const steps = queries.map(({ text, values }): FlushStep => ({
+    text,
+    values,
+    rowMode: 'array',
+    types: asText,
+  }));
+  if (!isBatch) return pool.run(identity, steps, { maxResultBytes });
+  if (queries.length === 0) return [];
+  return pool.run(identity, [...steps, commit], { maxResultBytes, before: [begin(headers.batch)] });
+}
+
+function kindOf(query: SqlQuery | undefined): string {
+  return firstKeyword(query?.text ?? '').toUpperCase();
 }
 
 async function identify({ role, token }: SqlHeaders, verifier: Verifier): Promise<Identity> {

@@ -1,0 +1,105 @@
+/**
+ * What happens to statements, told to the application: who asked as which role, what kind of statement it was, and how it
+ * ended. Nothing here prints, and no event holds a token, a claim, a parameter, a row or the text of a statement.
+ */
+
+/** Through which entry point a statement came. */
+export type ObservedEntry = 'node-postgres' | 'neon-http' | 'gateway';
+
+interface Observed {
+  readonly entry: ObservedEntry;
+  /** The identity role. */
+  readonly role: string;
+  /**
+   * The claim `sub`; undefined for visitors, and where the token was refused before it said so. Not enumerable: an event that
+   * is logged as a whole names nobody, and who wants the name in the log puts it there.
+   */
+  readonly subject: string | undefined;
+  /** Such as `SELECT`; `BATCH` for several that failed as one; empty where it was refused before it was read. */
+  readonly statement: string;
+  readonly durationMs: number;
+}
+
+/** A statement ran. Without rows, look at `role` and `subject` first: policies hide rows without a word. */
+export interface QueryEvent extends Observed {
+  readonly type: 'query';
+  /** Read, or written; null where the statement counts none. */
+  readonly rows: number | null;
+}
+
+/** A statement was refused, by us or by PostgreSQL, or failed. */
+export interface RefusalEvent extends Observed {
+  readonly type: 'refusal';
+  /**
+   * One of our codes, or a SQLSTATE: `28000` is an identity that Postgres did not accept, `42501` a missing privilege or
+   * a row that a policy forbids to write. Undefined when the error had no code.
+   */
+  readonly code: string | undefined;
+}
+
+export type AuthorizeEvent = QueryEvent | RefusalEvent;
+
+/** Called once for each statement, after it. What it throws is dropped: watching a statement must not change it. */
+export type Observe = (event: AuthorizeEvent) => void;
+
+export interface Watched<Result> {
+  readonly entry: ObservedEntry;
+  readonly role: string;
+  /** Asked for only when somebody watches. */
+  readonly statement: () => string;
+  /** Kind and rows of each statement that ran. */
+  readonly outcomes: (result: Result) => readonly Outcome[];
+}
+
+export interface Outcome {
+  readonly statement: string;
+  readonly rows: number | null;
+}
+
+/** Who turned out to be asking. */
+export type Identified = (identity: { readonly claims: Readonly<Record<string, unknown>> }) => void;
+
+/** Runs `work`, which says who asks as soon as it knows, and tells how it ended. */
+export async function watch<Result>(
+  observe: Observe | undefined,
+  watched: Watched<Result>,
+  work: (identified: Identified) => Promise<Result>,
+): Promise<Result> {
+  if (observe === undefined) return work(nobodyWatches);
+  const startedAt = performance.now();
+  let subject: string | undefined;
+  const tell = (
+    event: { type: 'query'; rows: number | null } | { type: 'refusal'; code: string | undefined },
+    statement: string,
+  ): void => {
+    const { entry, role } = watched;
+    const durationMs = performance.now() - startedAt;
+    const whole = Object.defineProperty({ ...event, entry, role, statement, durationMs }, 'subject', {
+      value: subject,
+      enumerable: false,
+    });
+    try {
+      observe(whole as AuthorizeEvent);
+    } catch {
+      // Dropped, as the type says.
+    }
+  };
+  try {
+    const result = await work(({ claims }) => {
+      subject = typeof claims.sub === 'string' ? claims.sub : undefined;
+    });
+    for (const { statement, rows } of watched.outcomes(result)) tell({ type: 'query', rows }, statement);
+    return result;
+  } catch (error) {
+    tell({ type: 'refusal', code: codeOf(error) }, watched.statement());
+    throw error;
+  }
+}
+
+function nobodyWatches(): void {
+  // Who asks is of interest to observers alone.
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
