@@ -1,12 +1,13 @@
 import { AuthorizeError } from '../errors.ts';
 import { bytesOf, toHex } from './bytes.ts';
+import { createMac, nodeCrypto } from './mac.ts';
 
 /** A key that makes seals. Its bytes stay inside. */
 export interface SealKey {
   /** Tells keys apart, and nothing about them; 16 hexadecimal digits. */
   readonly id: string;
   /** HMAC-SHA-256. */
-  sign(message: Uint8Array<ArrayBuffer>): Promise<Uint8Array>;
+  sign(message: Uint8Array<ArrayBuffer>): Uint8Array | Promise<Uint8Array>;
   /** What Postgres needs to check seals: RFC 2104's inner and outer pad, 64 bytes each. As secret as the key. */
   pads(): { readonly inner: Uint8Array; readonly outer: Uint8Array };
 }
@@ -40,12 +41,12 @@ export function parseAuthorizeKey(value: string | undefined): AuthorizeSecrets {
  * the database holds is not the secret itself.
  */
 export async function createSealKey(secret: Secret): Promise<SealKey> {
-  const derived = await hmac(await importKey(secret), bytesOf('drizzle-authorize seal key 1'));
-  const key = await importKey(derived);
-  const id = await hmac(key, bytesOf('drizzle-authorize seal key id'));
+  const derived = await (await createMac(secret, nodeCrypto))(bytesOf('drizzle-authorize seal key 1'));
+  const sign = await createMac(derived, nodeCrypto);
+  const id = await sign(bytesOf('drizzle-authorize seal key id'));
   return {
     id: toHex(id.subarray(0, 8)),
-    sign: (message) => hmac(key, message),
+    sign,
     pads: () => ({ inner: pad(derived, 0x36), outer: pad(derived, 0x5c) }),
   };
 }
@@ -73,14 +74,6 @@ function invalidKey(): AuthorizeError {
     'ERR_KEY_INVALID',
     'AUTHORIZE_KEY is not 32 random bytes in base64url, or a list of such separated by commas',
   );
-}
-
-function importKey(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
-  return crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign']);
-}
-
-async function hmac(key: CryptoKey, message: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await crypto.subtle.sign('HMAC', key, message));
 }
 
 function pad(key: Uint8Array, filler: number): Uint8Array {
