@@ -22,6 +22,7 @@ export const errorCodes = {
   ERR_KEY_SET_INVALID: 'the key set of the provider is not a usable JSON Web Key Set',
   ERR_KEY_MISSING: 'AUTHORIZE_KEY is not set',
   ERR_KEY_INVALID: 'AUTHORIZE_KEY is not 32 random bytes in base64url, or a list of such',
+  ERR_KEY_NOT_INSTALLED: 'AUTHORIZE_KEY and the sealing keys in the database do not fit together',
   ERR_IDENTITY_INVALID: 'the identity cannot be sealed',
   ERR_ROLE_WITHOUT_CLIENT: 'no database client was given for this role',
   ERR_LOGIN_PRIVILEGED: 'the connection logs in as a role that row level security does not bind',

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 
@@ -8,6 +9,27 @@ type Variables = Readonly<Record<string, string | undefined>>;
 /** The variables of a file of `NAME=value` lines; none when there is no such file. */
 export async function readEnvFile(path: string): Promise<Variables> {
   return parseEnv(await readText(path));
+}
+
+/**
+ * The variables of this process, and of a file for those that it does not have. One that is empty is not had.
+ *
+ * @throws AuthorizeError `ERR_USAGE` when the file is not there
+ */
+export async function readEnvironment(path: string | undefined): Promise<Variables> {
+  if (path === undefined) return withEnvironment({});
+  if (!existsSync(path)) {
+    throw new AuthorizeError('ERR_USAGE', `there is no file ${path}`, {
+      hint: 'drizzle-authorize setup --write-env writes one',
+    });
+  }
+  return withEnvironment(await readEnvFile(path));
+}
+
+/** The variables, but for those that this process has itself. */
+export function withEnvironment(variables: Variables): Variables {
+  const own = Object.entries(process.env).filter(([, value]) => value !== undefined && value !== '');
+  return { ...variables, ...Object.fromEntries(own) };
 }
 
 /** A change of an env file that is ready to be made. */

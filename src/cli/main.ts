@@ -4,11 +4,12 @@ import { readFileSync } from 'node:fs';
 import { AuthorizeError, isAuthorizeError } from '../errors.ts';
 import type { Command, ExitCode } from './command.ts';
 import { dev } from './dev.ts';
+import { keys } from './keys.ts';
 import { setup } from './setup.ts';
 import { print, printError } from './terminal.ts';
 import { token } from './token.ts';
 
-const commands: Readonly<Record<string, Command>> = { dev, setup, token };
+const commands: Readonly<Record<string, Command>> = { setup, keys, dev, token };
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = args;
@@ -34,7 +35,8 @@ async function main(args: readonly string[]): Promise<ExitCode> {
 }
 
 function help(): string {
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`);
+  const width = Math.max(...Object.keys(commands).map(({ length }) => length));
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
   return `drizzle-authorize ${version()}: row level security for Drizzle and Postgres
 
 Usage: drizzle-authorize <command> [options]

@@ -1,10 +1,12 @@
 import { findExposures } from '../database/exposure.ts';
 import { harden } from '../database/harden.ts';
-import { setup as setUp, urlVariable, type SetupReport } from '../database/setup.ts';
+import { setup as setUp, type SetupReport } from '../database/setup.ts';
+import { urlVariable } from '../database/url-variable.ts';
 import { AuthorizeError } from '../errors.ts';
 import { generateAuthorizeKey } from '../session/seal-key.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
-import { prepareEnvFile, readEnvFile, type PendingEnvFile } from './env-file.ts';
+import { prepareEnvFile, readEnvFile, withEnvironment, type PendingEnvFile } from './env-file.ts';
+import { ownerUrlOf } from './owner-url.ts';
 import { print, printDone, printProgress, printWarning } from './terminal.ts';
 
 const options = {
@@ -49,17 +51,8 @@ export const setup: Command = {
   async run(args): Promise<ExitCode> {
     const values = parseOptions(args, options);
     const file = fileOf(values);
-    const environment = { ...(file === undefined ? {} : await readEnvFile(file)), ...definedOf(process.env) };
-    const ownerUrl = values.url ?? environment.DATABASE_URL;
-    if (ownerUrl === undefined || ownerUrl === '') {
-      throw new AuthorizeError(
-        'ERR_USAGE',
-        'DATABASE_URL is not set; it is the connection of the role that migrates',
-        {
-          hint: 'set it, or pass --url',
-        },
-      );
-    }
+    const environment = withEnvironment(file === undefined ? {} : await readEnvFile(file));
+    const ownerUrl = ownerUrlOf(values.url, environment);
     return values.check === true
       ? check(ownerUrl, environment, values)
       : install(ownerUrl, environment, values);
@@ -168,10 +161,4 @@ function variablesOf(key: string, roles: SetupReport['roles']): Record<string, s
     AUTHORIZE_KEY: key,
     ...Object.fromEntries(roles.map(({ role, url }) => [urlVariable(role), url])),
   };
-}
-
-function definedOf(environment: NodeJS.ProcessEnv): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(environment).filter((entry): entry is [string, string] => Boolean(entry[1])),
-  );
 }

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 
-import { createSealKey, parseAuthorizeKey } from '../session/seal-key.ts';
+import { compareKeys } from './change-keys.ts';
 import { withConnection } from './connect.ts';
-import { assertMigrated } from './setup.ts';
+import { assertMigrated } from './owner-transaction.ts';
 
 /** Something in the database through which an identity could be stolen or a policy passed by. */
 export interface Exposure {
@@ -123,16 +123,15 @@ export async function findExposures(ownerUrl: string, key: string | undefined): 
 }
 
 async function keyExposures(client: pg.Client, key: string): Promise<readonly Exposure[]> {
-  const wanted = await Promise.all(parseAuthorizeKey(key).map(createSealKey));
-  const { rows } = await client.query<{ id: string }>('SELECT id FROM auth.seal_keys');
-  const installed = new Set(rows.map(({ id }) => id));
-  const missing = wanted.filter(({ id }) => !installed.has(id)).length;
-  const foreign = installed.size - (wanted.length - missing);
+  const keys = await compareKeys(client, key);
+  const given = keys.filter((each) => each.given);
+  const missing = given.filter(({ installed }) => !installed).length;
+  const foreign = keys.length - given.length;
   return [
     ...(missing > 0
       ? [
           {
-            what: `${missing} of ${wanted.length} keys in AUTHORIZE_KEY are not installed`,
+            what: `${missing} of ${given.length} keys in AUTHORIZE_KEY are not installed`,
             remedy: 'run drizzle-authorize setup',
           },
         ]

@@ -3,12 +3,12 @@ import pg from 'pg';
 
 import { AuthorizeError } from '../errors.ts';
 import { createSealKey, parseAuthorizeKey } from '../session/seal-key.ts';
-import { withConnection } from './connect.ts';
-import { migrationsMissing } from './migrations-missing.ts';
+import { withOwnerTransaction } from './owner-transaction.ts';
 import { quoteIdentifier } from './quote-identifier.ts';
 import { quoteLiteral } from './quote-literal.ts';
 import { scramVerifier } from './scram.ts';
-import { assertServerSupported } from './server-version.ts';
+import { installedKeys, installKeys, type InstalledKeys } from './seal-keys.ts';
+import { urlVariable } from './url-variable.ts';
 
 export interface SetupOptions {
   /** Logs in as the role that ran the migrations. */
@@ -29,7 +29,7 @@ export interface SetupOptions {
 
 export interface SetupReport {
   readonly database: string;
-  readonly keys: { readonly installed: number; readonly added: number; readonly removed: number };
+  readonly keys: InstalledKeys;
   readonly roles: readonly RoleReport[];
 }
 
@@ -52,85 +52,34 @@ export interface RoleReport {
  */
 export async function setup(options: SetupOptions): Promise<SetupReport> {
   const secrets = parseAuthorizeKey(options.key);
-  return withConnection(options.ownerUrl, 'DATABASE_URL', (client) =>
-    inTransaction(client, async () => {
-      const database = await assertMigrated(client);
-      const keys = await installKeys(client, secrets, options.keyIsNew === true);
-      const roles: RoleReport[] = [];
-      for (const role of await identityRoles(client)) {
-        roles.push(await letLogIn(client, role, database, options));
-      }
-      const report: SetupReport = { database, keys, roles };
-      await options.beforeCommit?.(report);
-      return report;
-    }),
-  );
+  return withOwnerTransaction(options.ownerUrl, async (client, database) => {
+    if (options.keyIsNew === true) await refuseToReplaceKeys(client);
+    const keys = await installKeys(client, await Promise.all(secrets.map(createSealKey)));
+    const roles: RoleReport[] = [];
+    for (const role of await identityRoles(client)) {
+      roles.push(await letLogIn(client, role, database, options));
+    }
+    const report: SetupReport = { database, keys, roles };
+    await options.beforeCommit?.(report);
+    return report;
+  });
 }
 
-async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
-  await client.query('BEGIN');
-  try {
-    // Two runs at once would each set passwords that the other does not know.
-    await client.query(`SELECT pg_advisory_xact_lock(hashtext('drizzle-authorize setup'))`);
-    const result = await work();
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK');
-    throw error;
-  }
-}
-
-/** The database's name, when the auth schema is there. */
-export async function assertMigrated(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<{ database: string; version: number; installed: boolean }>(
-    `SELECT current_database() AS database, current_setting('server_version_num')::int AS version,
-      to_regclass('auth.seal_keys') IS NOT NULL AS installed`,
+async function refuseToReplaceKeys(client: pg.Client): Promise<void> {
+  if ((await installedKeys(client)).length === 0) return;
+  throw new AuthorizeError(
+    'ERR_KEY_MISSING',
+    'AUTHORIZE_KEY is not set, and the database already has a sealing key',
+    {
+      hint: 'set AUTHORIZE_KEY to the key in use; to start anew, delete the rows of auth.seal_keys first',
+    },
   );
-  const [row] = rows;
-  if (row === undefined) throw new Error('no row from the database');
-  assertServerSupported(row.version);
-  if (!row.installed) {
-    throw migrationsMissing(row.database);
-  }
-  return row.database;
 }
 
 /** The identity roles that the migrations declared, sorted. */
 export async function identityRoles(client: pg.Client): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string }>('SELECT name FROM auth.identity_roles ORDER BY name');
   return rows.map(({ name }) => name);
-}
-
-async function installKeys(
-  client: pg.Client,
-  secrets: ReturnType<typeof parseAuthorizeKey>,
-  keyIsNew: boolean,
-): Promise<SetupReport['keys']> {
-  const { rows: existing } = await client.query('SELECT id FROM auth.seal_keys');
-  if (keyIsNew && existing.length > 0) {
-    throw new AuthorizeError(
-      'ERR_KEY_MISSING',
-      'AUTHORIZE_KEY is not set, and the database already has a sealing key',
-      {
-        hint: 'set AUTHORIZE_KEY to the key in use; to start anew, delete the rows of auth.seal_keys first',
-      },
-    );
-  }
-  const keys = await Promise.all(secrets.map(createSealKey));
-  let added = 0;
-  for (const key of keys) {
-    const { inner, outer } = key.pads();
-    const { rowCount } = await client.query(
-      'INSERT INTO auth.seal_keys (id, inner_pad, outer_pad) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING',
-      [key.id, Buffer.from(inner), Buffer.from(outer)],
-    );
-    added += rowCount ?? 0;
-  }
-  const { rowCount } = await client.query('DELETE FROM auth.seal_keys WHERE id <> ALL ($1)', [
-    keys.map(({ id }) => id),
-  ]);
-  return { installed: keys.length, added, removed: rowCount ?? 0 };
 }
 
 interface RoleRow {
@@ -274,9 +223,4 @@ function urlFor(ownerUrl: string, role: string, password: string): string {
   url.username = encodeURIComponent(role);
   url.password = password;
   return url.href;
-}
-
-/** The environment variable that holds the connection URL of a role: `DATABASE_AUTHENTICATED_URL`. */
-export function urlVariable(role: string): string {
-  return `DATABASE_${role.toUpperCase().replaceAll(/[^A-Z0-9]/gu, '_')}_URL`;
 }

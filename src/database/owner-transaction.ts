@@ -1,0 +1,45 @@
+import type pg from 'pg';
+
+import { withConnection } from './connect.ts';
+import { migrationsMissing } from './migrations-missing.ts';
+import { assertServerSupported } from './server-version.ts';
+
+/**
+ * Runs `work` in one transaction of a migrated database, as its owner, and alone: two runs at once would each change
+ * keys or passwords that the other does not know.
+ *
+ * @param work gets the database's name as well
+ * @throws AuthorizeError `ERR_DATABASE_UNREACHABLE`, `ERR_MIGRATIONS_MISSING`, `ERR_SERVER_UNSUPPORTED`
+ */
+export async function withOwnerTransaction<T>(
+  ownerUrl: string,
+  work: (client: pg.Client, database: string) => Promise<T>,
+): Promise<T> {
+  return withConnection(ownerUrl, 'DATABASE_URL', async (client) => {
+    await client.query('BEGIN');
+    try {
+      await client.query(`SELECT pg_advisory_xact_lock(hashtext('drizzle-authorize setup'))`);
+      const result = await work(client, await assertMigrated(client));
+      await client.query('COMMIT');
+      return result;
+    } catch (error) {
+      await client.query('ROLLBACK');
+      throw error;
+    }
+  });
+}
+
+/** The database's name, when the auth schema is there. */
+export async function assertMigrated(client: pg.Client): Promise<string> {
+  const { rows } = await client.query<{ database: string; version: number; installed: boolean }>(
+    `SELECT current_database() AS database, current_setting('server_version_num')::int AS version,
+      to_regclass('auth.seal_keys') IS NOT NULL AS installed`,
+  );
+  const [row] = rows;
+  if (row === undefined) throw new Error('no row from the database');
+  assertServerSupported(row.version);
+  if (!row.installed) {
+    throw migrationsMissing(row.database);
+  }
+  return row.database;
+}
