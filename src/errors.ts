@@ -43,6 +43,8 @@ export const errorCodes = {
   ERR_PORT_IN_USE: 'the port is taken',
   ERR_POSTGRES_BINARY: 'the embedded PostgreSQL could not be started',
   ERR_DEV_NOT_RUNNING: 'no development issuer has been started in this folder',
+  ERR_CONFIG_MISSING: 'there is no config file',
+  ERR_CONFIG_INVALID: 'a config file cannot be loaded, or fields in it are wrong',
   ERR_USAGE: 'the command line is wrong',
 } as const;
 
@@ -75,6 +77,24 @@ export class KeySetError extends AuthorizeError {}
 
 /** A statement was refused before it reached PostgreSQL. */
 export class StatementError extends AuthorizeError {}
+
+/** What is wrong with one field of a config file. */
+export interface ConfigProblem {
+  /** Where, such as `gateway.port` or `providers[1]`. */
+  readonly path: string;
+  /** What, never with the value. */
+  readonly message: string;
+}
+
+/** Fields of a config file are wrong: all of them, not the first alone. */
+export class ConfigError extends AuthorizeError {
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(message: string, problems: readonly ConfigProblem[]) {
+    super('ERR_CONFIG_INVALID', message);
+    this.problems = problems;
+  }
+}
 
 /** True for every error that this package raises on purpose, also across copies of the package. */
 export function isAuthorizeError(error: unknown): error is AuthorizeError {

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 
-import { isAuthorizeError } from '../errors.ts';
+import { ConfigError, isAuthorizeError } from '../errors.ts';
 
 /** Colours where a person looks on; plain text in a pipe. @see https://no-color.org */
 type Style = Parameters<typeof styleText>[0];
@@ -29,16 +29,20 @@ export function printProgress(line: string): void {
   process.stderr.write(`${styled(process.stderr, 'dim', `· ${line}`)}\n`);
 }
 
-/** One sentence, the code, and what to do; never a stack trace. */
+/** One sentence, the code, and what to do, with a line for each wrong field of a config; never a stack trace. */
 export function printError(error: unknown, json: boolean): void {
   const message = error instanceof Error && error.message !== '' ? error.message : 'unknown error';
   const known = isAuthorizeError(error) ? error : undefined;
+  const problems = error instanceof ConfigError ? error.problems : undefined;
   if (json) {
-    const details = { code: known?.code ?? null, message, hint: known?.hint ?? null };
+    const details = { code: known?.code ?? null, message, hint: known?.hint ?? null, problems };
     process.stderr.write(`${JSON.stringify({ error: details })}\n`);
     return;
   }
   const code = known ? ` (${known.code})` : '';
   process.stderr.write(`${styled(process.stderr, 'red', 'error:')} ${message}${code}\n`);
+  for (const { path, message: problem } of problems ?? []) {
+    process.stderr.write(`       ${path}: ${problem}\n`);
+  }
   if (known?.hint !== undefined) process.stderr.write(`       ${known.hint}\n`);
 }

@@ -1,0 +1,75 @@
+import type { Provider, Verifier } from '../jwt/index.ts';
+
+/** What authorize.config.ts exports. Nothing is required but `providers` or `verifier`. */
+export interface AuthorizeConfig {
+  /** How the database is reached. */
+  readonly database?: DatabaseConfig | undefined;
+  /** Whose tokens are accepted: at least one, made by `jwks()` or `customKeys()` of `drizzle-authorize/jwt`. */
+  readonly providers?: readonly Provider[] | undefined;
+  /** A verifier made by `createVerifier()`, for its own tolerance or cache; in place of `providers`. */
+  readonly verifier?: Verifier | undefined;
+  /**
+   * The identity roles that are served. Each needs a connection, and each but `anonymous` a provider that may issue
+   * tokens for it. Default: the roles of `database.connections`; without that, those of `authenticated` and
+   * `anonymous` whose variable the environment has.
+   */
+  readonly roles?: readonly string[] | undefined;
+  /** The gateway that `drizzle-authorize gateway` runs. */
+  readonly gateway?: GatewayConfig | undefined;
+}
+
+/** How the database is reached; everything here may come from the environment instead. */
+export interface DatabaseConfig {
+  /**
+   * The connection URL of a role, logged in as that role: what `drizzle-authorize setup` wrote. All lead to one
+   * database. Default for each role: `DATABASE_<ROLE>_URL` of the environment, such as `DATABASE_AUTHENTICATED_URL`.
+   */
+  readonly connections?: Readonly<Record<string, string | undefined>> | undefined;
+  /**
+   * The sealing key, or several separated by commas, newest first. Default: `AUTHORIZE_KEY` of the environment, which
+   * is the better place for it.
+   */
+  readonly key?: string | undefined;
+  /**
+   * The schemas in which tables without one are looked for, in this order. Temporary tables always come last, so that
+   * none can stand in front of a real one. Default: `['public']`.
+   */
+  readonly searchPath?: readonly string[] | undefined;
+}
+
+/** Where the gateway listens, and its limits. */
+export interface GatewayConfig {
+  /** A host name or address of this machine. Default: `127.0.0.1`; `0.0.0.0` or `::` for all of them. */
+  readonly host?: string | undefined;
+  /** 0 to 65535, where 0 is any that is free. Default: 4444. */
+  readonly port?: number | undefined;
+  /** Connections to Postgres, for each role: 1 to 10,000. Default: 10. */
+  readonly maxConnections?: number | undefined;
+  /** A statement that runs longer is cancelled: 1 to 2,147,483,647 ms. Default: 30,000 ms. */
+  readonly statementTimeoutMs?: number | undefined;
+  /** Of a request: 1,024 to 268,435,456 bytes. Default: 10,485,760 bytes. */
+  readonly maxBodyBytes?: number | undefined;
+  /** Of an answer: 1,024 to 268,435,456 bytes. Default: 10,485,760 bytes. */
+  readonly maxResultBytes?: number | undefined;
+}
+
+/**
+ * Types the config of authorize.config.ts, and gives it back as it is. `drizzle-authorize gateway` reads the file from
+ * the folder in which it runs.
+ *
+ * Nothing is judged here, so that importing the file never fails for a variable that is not set. The command that reads
+ * it judges all of it before it starts anything. It names every field that is unknown, wrong or missing
+ * (`ERR_CONFIG_INVALID`), and quotes no value, since any may be a secret.
+ *
+ * @example
+ * import { defineConfig } from 'drizzle-authorize/config';
+ * import { jwks } from 'drizzle-authorize/jwt';
+ *
+ * export default defineConfig({
+ *   providers: [jwks({ url: 'https://id.example/.well-known/jwks.json', issuer: 'https://id.example' })],
+ *   gateway: { host: '0.0.0.0', port: 8080 },
+ * });
+ */
+export function defineConfig(config: AuthorizeConfig): AuthorizeConfig {
+  return config;
+}

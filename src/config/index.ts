@@ -1,0 +1,7 @@
+/** The entry `drizzle-authorize/config`, for authorize.config.ts. Imports nothing at run time. */
+export {
+  defineConfig,
+  type AuthorizeConfig,
+  type DatabaseConfig,
+  type GatewayConfig,
+} from './define-config.ts';

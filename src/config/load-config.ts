@@ -1,0 +1,39 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+import { AuthorizeError } from '../errors.ts';
+import { checkConfig, type CheckedConfig } from './check-config.ts';
+import type { Environment } from './check-connections.ts';
+import { evaluateFile } from './evaluate-file.ts';
+
+const fileNames = ['ts', 'mts', 'js', 'mjs'].map((extension) => `authorize.config.${extension}`);
+
+/** The config file of a folder; undefined when it has none. */
+export function findConfigFile(directory: string): string | undefined {
+  return fileNames.find((name) => existsSync(join(directory, name)));
+}
+
+export interface LoadConfigOptions {
+  /** The file; default: `authorize.config.ts`, `.mts`, `.js` or `.mjs` in the working directory. */
+  readonly file?: string | undefined;
+  readonly environment: Environment;
+}
+
+/**
+ * Evaluates authorize.config.ts, and judges all of it.
+ *
+ * @throws AuthorizeError `ERR_CONFIG_MISSING`, `ERR_CONFIG_INVALID`
+ */
+export async function loadConfig(options: LoadConfigOptions): Promise<CheckedConfig> {
+  const file = options.file ?? findConfigFile(process.cwd());
+  if (file === undefined || !existsSync(file)) {
+    throw new AuthorizeError(
+      'ERR_CONFIG_MISSING',
+      file === undefined
+        ? `there is no ${fileNames[0]} in ${process.cwd()}`
+        : `there is no config file ${file}`,
+      { hint: 'npx drizzle-authorize init writes one to start from' },
+    );
+  }
+  return checkConfig(await evaluateFile(resolve(file), file), file, options.environment);
+}
