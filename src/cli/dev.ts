@@ -1,6 +1,7 @@
-import { AuthorizeError } from '../errors.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
 import { startDevEnvironment, type DevEnvironment } from './dev-environment.ts';
+import { parsePort } from './port.ts';
+import { aborted } from './stop-signal.ts';
 import { print, printDone, printProgress } from './terminal.ts';
 
 const options = {
@@ -72,24 +73,4 @@ function printReady({ ready, envFile }: DevEnvironment): void {
   print(`or without this package:      neonConfig.fetchEndpoint = () => '${ready.http}/sql'`);
   print('Make a token:                 npx drizzle-authorize token --sub alice');
   print('Ctrl-C stops everything.');
-}
-
-function parsePort(text: string): number {
-  const port = Number(text);
-  if (/^\d+$/u.test(text) && port <= 65_535) return port;
-  throw new AuthorizeError('ERR_USAGE', '--port must be a number from 0 to 65535');
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else
-      signal.addEventListener(
-        'abort',
-        () => {
-          resolve();
-        },
-        { once: true },
-      );
-  });
 }

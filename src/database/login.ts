@@ -73,21 +73,24 @@ function clockOffset(now: number, sentAt: number, receivedAt: number): number {
  * Refuses a login that row level security does not bind, or that is not the identity role itself: on such a connection
  * one statement of the person could leave the role.
  *
+ * @param hint what the reader can do about it
  * @throws AuthorizeError `ERR_LOGIN_PRIVILEGED`, `ERR_LOGIN_ROLE`
  */
-export function assertLoginIsRole(login: Login, role: string): void {
+export function assertLoginIsRole(
+  login: Login,
+  role: string,
+  hint = `connect as '${role}' with the URL that drizzle-authorize setup wrote, or set allowPrivilegedLogin`,
+): void {
   if (login.privileged) {
     throw new AuthorizeError(
       'ERR_LOGIN_PRIVILEGED',
       `the login is the role '${login.role}', which row level security does not bind`,
-      {
-        hint: `connect as '${role}' with the URL that drizzle-authorize setup wrote, or set allowPrivilegedLogin`,
-      },
+      { hint },
     );
   }
   if (login.role !== role) {
     throw new AuthorizeError('ERR_LOGIN_ROLE', `the login is the role '${login.role}' and not '${role}'`, {
-      hint: `connect as '${role}' with the URL that drizzle-authorize setup wrote, or set allowPrivilegedLogin`,
+      hint,
     });
   }
 }

@@ -29,6 +29,8 @@ export function listen(server: Server, host: string, port: number): Promise<Addr
 
 /** Stops: no new connections, idle ones closed at once, those at work after their answer, all after the deadline. */
 export async function closeServer(server: Server, deadlineMs: number): Promise<void> {
+  // Those at work now would otherwise stay open, idle, for 5 s after their answer.
+  server.keepAliveTimeout = 1;
   const closed = new Promise<void>((resolve) => {
     server.close(() => {
       resolve();

@@ -1,0 +1,143 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { CheckedConfig } from '../config/check-config.ts';
+import { isHost } from '../config/check-gateway.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { tryIdentity } from '../database/try-identity.ts';
+import { AuthorizeError } from '../errors.ts';
+import { createGateway, type Gateway } from '../gateway/index.ts';
+import { parseOptions, type Command, type ExitCode } from './command.ts';
+import { readEnvironment } from './env-file.ts';
+import { parsePort } from './port.ts';
+import { aborted, listenForStop } from './stop-signal.ts';
+import { print, printDone, printProgress } from './terminal.ts';
+
+const options = {
+  config: { type: 'string' },
+  host: { type: 'string' },
+  port: { type: 'string' },
+  'read-env': { type: 'string' },
+  json: { type: 'boolean' },
+} as const;
+
+const help = `drizzle-authorize gateway: serves the database to whoever has a token
+
+Verifies the token of each request, and runs its SQL under that identity. Reads
+authorize.config.ts, and says all that is wrong in it before it starts anything.
+
+Usage: drizzle-authorize gateway [options]
+
+  --config FILE      default: authorize.config.ts, .mts, .js or .mjs in this folder
+  --host HOST        overrides gateway.host of the config; default 127.0.0.1
+  --port PORT        overrides gateway.port of the config; default 4444, 0 for any that is free
+  --read-env FILE    take variables from there that the environment does not have:
+                     what setup --write-env FILE wrote
+  --json             print one line of JSON when ready: http, ws, tcp, roles, providers, pid
+
+Needs AUTHORIZE_KEY and DATABASE_<ROLE>_URL for each role that it serves, from the environment,
+from --read-env or from the config. It does not need, and should not have, the owner's
+DATABASE_URL.
+
+SIGTERM, SIGINT and SIGHUP let requests at work end within 10 s; a second SIGINT ends at once.`;
+
+type Values = ReturnType<typeof parseOptions<typeof options>>;
+
+export const gateway: Command = {
+  summary: 'serve the database to whoever has a token, as authorize.config.ts says',
+  help,
+  async run(args): Promise<ExitCode> {
+    const values = parseOptions(args, options);
+    const json = values.json === true;
+    const stop = listenForStop();
+    try {
+      const { running, config } = await start(values, json ? () => {} : printProgress, stop.signal);
+      if (json) print(JSON.stringify(readyOf(running, config)));
+      else printReady(running, config);
+      await aborted(stop.signal);
+      if (!json) printProgress('stopping: requests at work have 10 s');
+      return await drain(running);
+    } catch (error) {
+      // Interrupted while starting: what failed is what was being stopped, as asked.
+      if (stop.signal.aborted) return 0;
+      throw error;
+    } finally {
+      stop.dispose();
+    }
+  },
+};
+
+interface Started {
+  readonly running: Gateway;
+  readonly config: CheckedConfig;
+}
+
+async function start(
+  values: Values,
+  onProgress: (what: string) => void,
+  signal: AbortSignal,
+): Promise<Started> {
+  const { host } = values;
+  const port = values.port === undefined ? undefined : parsePort(values.port);
+  if (host !== undefined && !isHost(host)) {
+    throw new AuthorizeError('ERR_USAGE', '--host must be a host name or an address, without a port');
+  }
+  onProgress('reading the config');
+  const environment = await readEnvironment(values['read-env']);
+  // The config is a program, and reads its own.
+  Object.assign(process.env, environment);
+  const config = await loadConfig({ file: values.config, environment });
+
+  for (const { role, url, source } of config.connections) {
+    signal.throwIfAborted();
+    onProgress(`trying the connection of ${role}`);
+    await tryIdentity({ role, url, source, key: config.key });
+  }
+  signal.throwIfAborted();
+  const running = await createGateway({
+    ...config.gateway,
+    ...(host !== undefined && { host }),
+    ...(port !== undefined && { port }),
+    ...config.tokens,
+    ...(config.searchPath !== undefined && { searchPath: config.searchPath }),
+    connections: Object.fromEntries(config.connections.map(({ role, url }) => [role, url])),
+    key: config.key,
+  });
+  return { running, config };
+}
+
+async function drain(running: Gateway): Promise<ExitCode> {
+  const closed = running.close().then(() => true);
+  // The clients are gone after 10 s, but a statement that nobody waits for can go on, and the pool waits for it.
+  if (await Promise.race([closed, delay(12_000, false, { ref: false })])) return 0;
+  printProgress('a statement is still at work; it is left to PostgreSQL');
+  return process.exit(1);
+}
+
+function readyOf({ url }: Gateway, { connections, tokens }: CheckedConfig): object {
+  return {
+    http: url,
+    ws: null,
+    tcp: null,
+    roles: connections.map(({ role }) => role),
+    providers: 'providers' in tokens ? tokens.providers.map(({ name }) => name) : null,
+    pid: process.pid,
+  };
+}
+
+function printReady({ url }: Gateway, { connections, tokens }: CheckedConfig): void {
+  const issuers =
+    'providers' in tokens
+      ? tokens.providers.map(({ name }) => name).join(', ')
+      : 'the verifier of the config';
+  printDone(`gateway on ${url}`);
+  printDone(`roles: ${connections.map(({ role }) => role).join(', ')}`);
+  printDone(`tokens of: ${issuers}`);
+  print();
+  print(`Point the Neon driver here:   useGateway(neonConfig, '${reachable(url)}')`);
+  print('SIGTERM or Ctrl-C stops it.');
+}
+
+/** An address that leads to this machine, also where the gateway listens on all of them. */
+function reachable(url: string): string {
+  return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
+}
