@@ -5,12 +5,13 @@ import { AuthorizeError, isAuthorizeError } from '../errors.ts';
 import type { Command, ExitCode } from './command.ts';
 import { dev } from './dev.ts';
 import { gateway } from './gateway.ts';
+import { generate } from './generate.ts';
 import { keys } from './keys.ts';
 import { setup } from './setup.ts';
 import { print, printError } from './terminal.ts';
 import { token } from './token.ts';
 
-const commands: Readonly<Record<string, Command>> = { setup, keys, dev, token, gateway };
+const commands: Readonly<Record<string, Command>> = { generate, setup, keys, dev, token, gateway };
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = args;

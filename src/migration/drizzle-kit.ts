@@ -1,5 +1,7 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
 import { AuthorizeError } from '../errors.ts';
@@ -29,8 +31,20 @@ export function currentInvocation(
   const script = argv[1];
   if (script === undefined || env[childFlag] !== undefined) return undefined;
   const kit = findPackage(script);
-  return kit && { ...kit, ...parseArguments(argv.slice(2)) };
+  return kit && { bin: kit.file, version: kit.version, ...parseArguments(argv.slice(2)) };
 }
+
+// What says where the schema and the migrations are, and how they are written.
+const kept = new Set([
+  '--config',
+  '--prefix',
+  '--dialect',
+  '--driver',
+  '--casing',
+  '--schema',
+  '--out',
+  '--breakpoints',
+]);
 
 /** Reads the command line as drizzle-kit does: the command is the first word that no option has taken. */
 export function parseArguments(
@@ -48,9 +62,13 @@ export function parseArguments(
     const [name = '', ...rest] = argument.split('=');
     const value = argument.includes('=') ? rest.join('=') : args[index + 1];
     if (name === '--custom') custom = !['false', '0'].includes(value?.toLowerCase() ?? '');
-    if ((name === '--config' || name === '--prefix') && value !== undefined) options.push(`${name}=${value}`);
-    // `--custom` has no value of its own, so that a word behind it may be the command.
-    const takesNext = !argument.includes('=') && (name !== '--custom' || isBoolean(value));
+    const isFlag = name === '--custom' || name === '--breakpoints';
+    // A flag has no value of its own, so that a word behind it may be the command.
+    const takesNext = !argument.includes('=') && (!isFlag || isBoolean(value));
+    if (kept.has(name)) {
+      const given = takesNext || argument.includes('=') ? value : 'true';
+      if (given !== undefined) options.push(`${name}=${given}`);
+    }
     if (takesNext) index += 1;
   }
   return { command, custom, options };
@@ -78,15 +96,54 @@ export function generateCustom(kit: KitInvocation, name: string): void {
   }
 }
 
-function findPackage(script: string): Pick<KitInvocation, 'bin' | 'version'> | undefined {
+/**
+ * The drizzle-kit of the project in a folder.
+ *
+ * @throws AuthorizeError `ERR_KIT_UNSUPPORTED` when there is none
+ */
+export function findKit(directory: string): Pick<KitInvocation, 'bin' | 'version'> {
   try {
-    const bin = realpathSync(script);
-    const manifest: unknown = JSON.parse(readFileSync(join(dirname(bin), 'package.json'), 'utf8'));
+    const kit = findPackage(createRequire(join(directory, 'package.json')).resolve('drizzle-kit'));
+    if (kit !== undefined) return { bin: join(dirname(kit.file), 'bin.cjs'), version: kit.version };
+  } catch {
+    // Nothing of this name is installed.
+  }
+  throw new AuthorizeError('ERR_KIT_UNSUPPORTED', 'drizzle-kit is not installed in this project', {
+    hint: 'npm install --save-dev drizzle-kit@0.31',
+  });
+}
+
+/**
+ * Runs `drizzle-kit generate` with our terminal, so that it can ask, and without what the wrapped config would do in
+ * it. Ctrl-C is drizzle-kit's to handle.
+ *
+ * @returns its exit code; 1 when a signal ended it
+ */
+export async function runGenerate(kit: Pick<KitInvocation, 'bin'>, args: readonly string[]): Promise<number> {
+  const ignore = (): void => {};
+  process.on('SIGINT', ignore);
+  try {
+    const child = spawn(process.execPath, [kit.bin, 'generate', ...args], {
+      env: { ...process.env, [childFlag]: '1' },
+      stdio: 'inherit',
+    });
+    const [code]: readonly unknown[] = await once(child, 'close');
+    return typeof code === 'number' ? code : 1;
+  } finally {
+    process.off('SIGINT', ignore);
+  }
+}
+
+/** What drizzle-kit's package says of one of the files directly in it, which may be given as a link. */
+function findPackage(path: string): { readonly file: string; readonly version: string } | undefined {
+  try {
+    const file = realpathSync(path);
+    const manifest: unknown = JSON.parse(readFileSync(join(dirname(file), 'package.json'), 'utf8'));
     if (typeof manifest !== 'object' || manifest === null) return undefined;
     if (!('name' in manifest) || manifest.name !== 'drizzle-kit' || !('version' in manifest))
       return undefined;
-    return { bin, version: String(manifest.version) };
+    return { file, version: String(manifest.version) };
   } catch {
-    return undefined; // the script lies in no package: it is not drizzle-kit
+    return undefined; // the file lies in no package: it is not drizzle-kit
   }
 }

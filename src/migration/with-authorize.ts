@@ -2,7 +2,8 @@ import type { Config } from 'drizzle-kit';
 
 import { AuthorizeError, isAuthorizeError } from '../errors.ts';
 import { currentInvocation, type KitInvocation } from './drizzle-kit.ts';
-import { afterKit, beforeKit, type GenerateOptions, type GenerateReport } from './generate.ts';
+import { generateOptions, requirePostgres } from './generate-options.ts';
+import { afterKit, beforeKit, type GenerateReport } from './generate.ts';
 import { readMigrationsFolder, unfinishedMigrations } from './migrations-folder.ts';
 
 /**
@@ -27,7 +28,14 @@ import { readMigrationsFolder, unfinishedMigrations } from './migrations-folder.
 export function withAuthorize<C extends Config>(config: C): C {
   const kit = currentInvocation();
   if (kit) onError(() => attach(config, kit), exit);
-  return { ...config, breakpoints: true };
+  return { ...config, breakpoints: true, [wrapped]: true };
+}
+
+const wrapped = Symbol.for('drizzle-authorize:with-authorize');
+
+/** True for what {@link withAuthorize} has returned, also a copy of it, and by another copy of this package. */
+export function isWrapped(config: object): boolean {
+  return wrapped in config;
 }
 
 function attach(config: Config, kit: KitInvocation): void {
@@ -70,45 +78,6 @@ function attach(config: Config, kit: KitInvocation): void {
       );
     default:
   }
-}
-
-function generateOptions(config: Config, kit: KitInvocation): GenerateOptions {
-  requirePostgres(config);
-  if (!kit.version.startsWith('0.31.')) {
-    throw new AuthorizeError(
-      'ERR_KIT_UNSUPPORTED',
-      `drizzle-kit ${kit.version} has not been tried; 0.31 has`,
-      {
-        hint: 'Install drizzle-kit 0.31.',
-      },
-    );
-  }
-  if (config.schema === undefined) {
-    throw new AuthorizeError('ERR_SCHEMA_UNREADABLE', 'drizzle.config.ts names no schema', {
-      hint: 'Set `schema` to the path of the schema file.',
-    });
-  }
-  if (config.migrations?.prefix === 'none' || kit.options.includes('--prefix=none')) {
-    throw new AuthorizeError(
-      'ERR_KIT_UNSUPPORTED',
-      "migrations.prefix 'none' leaves drizzle-kit without a history",
-      {
-        hint: "Use another prefix, such as 'index'.",
-      },
-    );
-  }
-  return { schema: config.schema, out: config.out ?? 'drizzle', casing: config.casing, kit };
-}
-
-function requirePostgres(config: Config): void {
-  if (config.dialect === 'postgresql') return;
-  throw new AuthorizeError(
-    'ERR_KIT_UNSUPPORTED',
-    `row level security needs PostgreSQL, not ${config.dialect}`,
-    {
-      hint: "Set `dialect` to 'postgresql'.",
-    },
-  );
 }
 
 // drizzle-kit would print a stack trace, or nothing, for an error that is thrown out of its config file.

@@ -2,8 +2,8 @@ import { realpathSync } from 'node:fs';
 
 import { expect, it } from 'vitest';
 
-import { currentInvocation, parseArguments } from '../../../src/migration/drizzle-kit.ts';
-import { withAuthorize } from '../../../src/migration/with-authorize.ts';
+import { currentInvocation, findKit, parseArguments } from '../../../src/migration/drizzle-kit.ts';
+import { isWrapped, withAuthorize } from '../../../src/migration/with-authorize.ts';
 
 const bin = 'node_modules/.bin/drizzle-kit';
 
@@ -17,6 +17,18 @@ it.each([
   [
     ['generate', '--config', 'a.ts', '--prefix', 'unix'],
     { command: 'generate', custom: false, options: ['--config=a.ts', '--prefix=unix'] },
+  ],
+  [
+    ['generate', '--breakpoints', '--schema', 'a.ts', '--out=b', '--name=c'],
+    {
+      command: 'generate',
+      custom: false,
+      options: ['--breakpoints=true', '--schema=a.ts', '--out=b'],
+    },
+  ],
+  [
+    ['--breakpoints', 'false', 'generate', '--custom'],
+    { command: 'generate', custom: true, options: ['--breakpoints=false'] },
   ],
   [[], { command: '', custom: false, options: [] }],
 ])('%j is read as drizzle-kit reads it', (args, expected) => {
@@ -33,6 +45,11 @@ it('knows drizzle-kit by its package, behind any link', () => {
   });
 });
 
+it('finds the drizzle-kit of a project, or says that there is none', () => {
+  expect(findKit(process.cwd())).toEqual({ bin: realpathSync(bin), version: '0.31.11' });
+  expect(() => findKit('/')).toThrow('drizzle-kit is not installed in this project');
+});
+
 it.each([
   ['another program', ['node', 'node_modules/.bin/vitest', 'generate'], {}],
   ['no script', ['node'], {}],
@@ -45,6 +62,9 @@ it.each([
 it('withAuthorize does nothing outside drizzle-kit, but for the breakpoints', () => {
   const listeners = process.listenerCount('exit');
   const config = { dialect: 'postgresql', schema: './missing.ts', breakpoints: false } as const;
-  expect(withAuthorize(config)).toEqual({ ...config, breakpoints: true });
+  const wrapped = withAuthorize(config);
+  expect({ ...wrapped }).toMatchObject({ ...config, breakpoints: true });
+  expect(Object.keys(wrapped)).toEqual(Object.keys(config));
+  expect([isWrapped(wrapped), isWrapped({ ...wrapped }), isWrapped(config)]).toEqual([true, true, false]);
   expect(process.listenerCount('exit')).toBe(listeners);
 });

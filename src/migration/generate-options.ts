@@ -1,0 +1,53 @@
+import type { Config } from 'drizzle-kit';
+
+import { AuthorizeError } from '../errors.ts';
+import type { KitInvocation } from './drizzle-kit.ts';
+import type { GenerateOptions } from './generate.ts';
+
+/** What of drizzle-kit's config decides what `generate` writes. */
+export type GenerateConfig = Pick<Config, 'dialect' | 'schema' | 'out' | 'casing' | 'migrations'>;
+
+/**
+ * What `generate` needs to know.
+ *
+ * @throws AuthorizeError `ERR_KIT_UNSUPPORTED`, `ERR_SCHEMA_UNREADABLE` for what cannot be done safely
+ */
+export function generateOptions(config: GenerateConfig, kit: KitInvocation): GenerateOptions {
+  requirePostgres(config);
+  if (!kit.version.startsWith('0.31.')) {
+    throw new AuthorizeError(
+      'ERR_KIT_UNSUPPORTED',
+      `drizzle-kit ${kit.version} has not been tried; 0.31 has`,
+      {
+        hint: 'Install drizzle-kit 0.31.',
+      },
+    );
+  }
+  if (config.schema === undefined) {
+    throw new AuthorizeError('ERR_SCHEMA_UNREADABLE', 'drizzle.config.ts names no schema', {
+      hint: 'Set `schema` to the path of the schema file.',
+    });
+  }
+  if (config.migrations?.prefix === 'none' || kit.options.includes('--prefix=none')) {
+    throw new AuthorizeError(
+      'ERR_KIT_UNSUPPORTED',
+      "migrations.prefix 'none' leaves drizzle-kit without a history",
+      {
+        hint: "Use another prefix, such as 'index'.",
+      },
+    );
+  }
+  return { schema: config.schema, out: config.out ?? 'drizzle', casing: config.casing, kit };
+}
+
+/** @throws AuthorizeError `ERR_KIT_UNSUPPORTED` for a config of another database */
+export function requirePostgres(config: Pick<Config, 'dialect'>): void {
+  if (config.dialect === 'postgresql') return;
+  throw new AuthorizeError(
+    'ERR_KIT_UNSUPPORTED',
+    `row level security needs PostgreSQL, not ${config.dialect}`,
+    {
+      hint: "Set `dialect` to 'postgresql'.",
+    },
+  );
+}
