@@ -3,32 +3,35 @@ import { readFileSync } from 'node:fs';
 
 import { AuthorizeError, isAuthorizeError } from '../errors.ts';
 import type { Command, ExitCode } from './command.ts';
-import { dev } from './dev.ts';
-import { gateway } from './gateway.ts';
-import { generate } from './generate.ts';
-import { keys } from './keys.ts';
-import { setup } from './setup.ts';
 import { print, printError } from './terminal.ts';
-import { token } from './token.ts';
 
-const commands: Readonly<Record<string, Command>> = { generate, setup, keys, dev, token, gateway };
+// Each is loaded when it is called: none needs the libraries of all.
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  generate: async () => (await import('./generate.ts')).generate,
+  setup: async () => (await import('./setup.ts')).setup,
+  keys: async () => (await import('./keys.ts')).keys,
+  dev: async () => (await import('./dev.ts')).dev,
+  token: async () => (await import('./token.ts')).token,
+  gateway: async () => (await import('./gateway.ts')).gateway,
+};
 
 async function main(args: readonly string[]): Promise<ExitCode> {
   const [name, ...rest] = args;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    print(help());
+    print(await help());
     return name === undefined ? 2 : 0;
   }
   if (name === '--version' || name === '-v') {
     print(version());
     return 0;
   }
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command === undefined) {
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (load === undefined) {
     throw new AuthorizeError('ERR_USAGE', `there is no command '${name}'`, {
       hint: `the commands are: ${Object.keys(commands).join(', ')}`,
     });
   }
+  const command = await load();
   if (rest.includes('--help') || rest.includes('-h')) {
     print(command.help);
     return 0;
@@ -36,9 +39,13 @@ async function main(args: readonly string[]): Promise<ExitCode> {
   return command.run(rest);
 }
 
-function help(): string {
+async function help(): Promise<string> {
   const width = Math.max(...Object.keys(commands).map(({ length }) => length));
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
+  const lines = await Promise.all(
+    Object.entries(commands).map(
+      async ([name, load]) => `  ${name.padEnd(width)}  ${(await load()).summary}`,
+    ),
+  );
   return `drizzle-authorize ${version()}: row level security for Drizzle and Postgres
 
 Usage: drizzle-authorize <command> [options]

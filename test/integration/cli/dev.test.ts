@@ -234,17 +234,15 @@ describe('token refuses', () => {
 
 describe('drizzle-authorize', () => {
   it('explains itself', async () => {
-    for (const args of [
-      ['--help'],
-      ['dev', '--help'],
-      ['setup', '--help'],
-      ['token', '--help'],
-      ['--version'],
-    ]) {
+    const commands = ['generate', 'setup', 'keys', 'dev', 'token', 'gateway'];
+    for (const args of [['--help'], ...commands.map((name) => [name, '--help']), ['--version']]) {
       const { code, stdout, stderr } = await runCommand(args, { cwd: folder });
       expect([code, stderr]).toEqual([0, '']);
       expect(stdout).not.toBe('');
     }
+    const { stdout: overview } = await runCommand(['--help'], { cwd: folder });
+    const columns = overview.match(/^ {2}\w+ {2,}/gmu)?.map(({ length }) => length) ?? [];
+    expect([columns.length, new Set(columns).size]).toEqual([commands.length, 1]);
     expect((await runCommand([], { cwd: folder })).code).toBe(2);
     expect(await runCommand(['deploy'], { cwd: folder })).toMatchObject({ code: 2, stdout: '' });
   });
