@@ -7,6 +7,7 @@ import { print, printError } from './terminal.ts';
 
 // Each is loaded when it is called: none needs the libraries of all.
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  init: async () => (await import('./init.ts')).init,
   generate: async () => (await import('./generate.ts')).generate,
   setup: async () => (await import('./setup.ts')).setup,
   keys: async () => (await import('./keys.ts')).keys,

@@ -23,11 +23,7 @@ export function generateOptions(config: GenerateConfig, kit: KitInvocation): Gen
       },
     );
   }
-  if (config.schema === undefined) {
-    throw new AuthorizeError('ERR_SCHEMA_UNREADABLE', 'drizzle.config.ts names no schema', {
-      hint: 'Set `schema` to the path of the schema file.',
-    });
-  }
+  const schema = requireSchema(config);
   if (config.migrations?.prefix === 'none' || kit.options.includes('--prefix=none')) {
     throw new AuthorizeError(
       'ERR_KIT_UNSUPPORTED',
@@ -37,7 +33,7 @@ export function generateOptions(config: GenerateConfig, kit: KitInvocation): Gen
       },
     );
   }
-  return { schema: config.schema, out: config.out ?? 'drizzle', casing: config.casing, kit };
+  return { schema, out: config.out ?? 'drizzle', casing: config.casing, kit };
 }
 
 /** @throws AuthorizeError `ERR_KIT_UNSUPPORTED` for a config of another database */
@@ -50,4 +46,12 @@ export function requirePostgres(config: Pick<Config, 'dialect'>): void {
       hint: "Set `dialect` to 'postgresql'.",
     },
   );
+}
+
+/** @throws AuthorizeError `ERR_SCHEMA_UNREADABLE` for a config without a schema */
+export function requireSchema({ schema }: Pick<Config, 'schema'>): string | readonly string[] {
+  if (schema !== undefined) return schema;
+  throw new AuthorizeError('ERR_SCHEMA_UNREADABLE', 'drizzle.config.ts names no schema', {
+    hint: 'Set `schema` to the path of the schema file.',
+  });
 }

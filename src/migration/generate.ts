@@ -38,8 +38,7 @@ export function beforeKit(options: GenerateOptions): {
   readonly model: AccessModel;
   readonly report: GenerateReport;
 } {
-  const files = findSchemaFiles(options.schema, process.cwd());
-  const model = readAccessModel(loadSchemaFiles(files), options);
+  const model = readSchema(options);
   const folder = readMigrationsFolder(options.out);
   if (folder.state.prelude > 0) return { model, report: [] };
 
@@ -48,6 +47,15 @@ export function beforeKit(options: GenerateOptions): {
     makeRoom(options, ownNames.prelude);
   writeMigration(file, preludeSql(model.identityRoles));
   return { model, report: [`the auth schema written into ${file.path}`] };
+}
+
+/**
+ * What the schema files say about access.
+ *
+ * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`
+ */
+export function readSchema(options: GenerateOptions): AccessModel {
+  return readAccessModel(loadSchemaFiles(findSchemaFiles(options.schema, process.cwd())), options);
 }
 
 /**

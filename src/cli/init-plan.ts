@@ -1,0 +1,131 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+import { findConfigFile } from '../config/load-config.ts';
+import { findKit } from '../migration/drizzle-kit.ts';
+import { generateOptions, requirePostgres, requireSchema } from '../migration/generate-options.ts';
+import { readSchema, type GenerateOptions } from '../migration/generate.ts';
+import { readMigrationsFolder } from '../migration/migrations-folder.ts';
+import { findSchemaFiles } from '../migration/schema-files.ts';
+import { findDrizzleConfig, readDrizzleConfig, type DrizzleConfig } from './drizzle-config.ts';
+import { starterAuthorizeConfig, starterDrizzleConfig, starterSchema } from './starter-files.ts';
+import { wrapConfig } from './wrap-config.ts';
+
+/** What becomes of one file. */
+export interface FileStep {
+  readonly path: string;
+  /** `by hand`: we do not dare. */
+  readonly action: 'write' | 'change' | 'keep' | 'by hand';
+  /** The whole new text, of `write` and `change`. */
+  readonly text?: string;
+}
+
+export interface InitPlan {
+  readonly files: readonly FileStep[];
+  /** The first migration, unless it is there; undefined as well when it cannot be made yet. */
+  readonly prelude: GenerateOptions | undefined;
+  /** What has to be installed first. */
+  readonly missingPackages: readonly string[];
+  /** drizzle-kit's config cannot be wrapped, so that `drizzle-authorize generate` takes the place of drizzle-kit's. */
+  readonly needsGenerate: boolean;
+}
+
+/**
+ * Looks at the project in the working directory, and says what it lacks. Changes nothing.
+ *
+ * @throws AuthorizeError `ERR_CONFIG_INVALID`, `ERR_KIT_UNSUPPORTED`, `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID` for
+ *   what is there and cannot be worked with
+ */
+export async function planInit(): Promise<InitPlan> {
+  const { step: drizzleConfig, config } = await planDrizzleConfig();
+  const schema = planSchema(config);
+  const missingPackages = Object.keys(packages).filter((name) => !isInstalled(name));
+  return {
+    files: [schema, drizzleConfig, planAuthorizeConfig(), await planGitignore()],
+    prelude: missingPackages.length === 0 ? planPrelude(config, schema) : undefined,
+    missingPackages: missingPackages.map((name) => packages[name] ?? name),
+    needsGenerate: drizzleConfig.path.endsWith('.json'),
+  };
+}
+
+// With the versions that are known to work.
+const packages: Readonly<Record<string, string>> = {
+  'drizzle-authorize': 'drizzle-authorize',
+  'drizzle-orm': 'drizzle-orm@0.45',
+  'drizzle-kit': 'drizzle-kit@0.31',
+  pg: 'pg@8',
+};
+
+function isInstalled(name: string): boolean {
+  try {
+    createRequire(join(process.cwd(), 'package.json')).resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function planDrizzleConfig(): Promise<{ readonly step: FileStep; readonly config: DrizzleConfig }> {
+  const path = findDrizzleConfig();
+  if (path === undefined) {
+    const schema = `./${schemaPlaces.find((place) => existsSync(place)) ?? 'schema.ts'}`;
+    const config = { dialect: 'postgresql', schema, out: './drizzle' } as const;
+    return {
+      config,
+      step: { path: 'drizzle.config.ts', action: 'write', text: starterDrizzleConfig(schema) },
+    };
+  }
+  const { config, wrapped } = await readDrizzleConfig(path);
+  requirePostgres(config);
+  if (wrapped || path.endsWith('.json')) return { config, step: { path, action: 'keep' } };
+  const text = wrapConfig(await readFile(path, 'utf8'));
+  return {
+    config,
+    step: text === undefined ? { path, action: 'by hand' } : { path, action: 'change', text },
+  };
+}
+
+const schemaPlaces = ['schema.ts', 'src/schema.ts', 'src/db/schema.ts', 'db/schema.ts'];
+
+function planSchema(config: DrizzleConfig): FileStep {
+  const schema = requireSchema(config);
+  const [path = '', ...others] = [schema].flat();
+  const isPlain = others.length === 0 && /^[^*?{}[\]!()]+\.[cm]?[jt]s$/u.test(path);
+  if (isPlain && !existsSync(path)) {
+    return { path: path.replace(/^\.\//u, ''), action: 'write', text: starterSchema };
+  }
+  // Throws when there is none.
+  findSchemaFiles(schema, process.cwd());
+  return { path: path.replace(/^\.\//u, ''), action: 'keep' };
+}
+
+function planAuthorizeConfig(): FileStep {
+  const path = findConfigFile(process.cwd());
+  return path === undefined
+    ? { path: 'authorize.config.ts', action: 'write', text: starterAuthorizeConfig }
+    : { path, action: 'keep' };
+}
+
+// The ways to write it that are common; a line too many does no harm.
+const ignoresEnv = /^\s*(?:\*\*)?\/?(?:\.env\*?|\*\.env|\.env\{,\.\*\})\s*$/mu;
+
+async function planGitignore(): Promise<FileStep> {
+  const path = '.gitignore';
+  if (!existsSync(path)) return { path, action: 'write', text: '# Secrets.\n.env\n' };
+  const text = await readFile(path, 'utf8');
+  if (ignoresEnv.test(text)) return { path, action: 'keep' };
+  const newLine = text.includes('\r\n') ? '\r\n' : '\n';
+  const separator = text === '' || text.endsWith('\n') ? '' : newLine;
+  return { path, action: 'change', text: `${text}${separator}.env${newLine}` };
+}
+
+function planPrelude(config: DrizzleConfig, schema: FileStep): GenerateOptions | undefined {
+  const kit = { ...findKit(process.cwd()), command: 'generate', custom: false, options: [] };
+  const options = generateOptions(config, kit);
+  if (readMigrationsFolder(options.out).state.prelude > 0) return undefined;
+  // What cannot be read is said before anything is written.
+  if (schema.action === 'keep') readSchema(options);
+  return options;
+}
