@@ -13,6 +13,7 @@ import { urlVariable } from '../database/url-variable.ts';
 import { AuthorizeError } from '../errors.ts';
 import { closeServer, listen } from '../gateway/listen.ts';
 import { createSqlService } from '../gateway/sql-service.ts';
+import type { Observe } from '../observe.ts';
 import { generateAuthorizeKey } from '../session/seal-key.ts';
 import { devProvider, openDevIssuer, type DevIssuer } from './dev-issuer.ts';
 import { prepareEnvFile, readEnvFile } from './env-file.ts';
@@ -30,6 +31,8 @@ export interface DevOptions {
   /** What drizzle-kit generated. */
   readonly migrationsFolder: string;
   readonly onProgress: (what: string) => void;
+  /** Told of every statement that comes to the gateway. */
+  readonly observe?: Observe;
   /** Aborted by Ctrl-C: whatever has started is stopped. */
   readonly signal: AbortSignal;
 }
@@ -102,6 +105,7 @@ export async function startDevEnvironment(options: DevOptions): Promise<DevEnvir
       connections: Object.fromEntries(roles.map(({ role, url: roleUrl }) => [role, roleUrl])),
       providers: [devProvider(issuer, url, people)],
       key,
+      ...(options.observe && { observe: options.observe }),
     });
     cleanup.push(() => service.close());
     server.on('request', (request, response) => {

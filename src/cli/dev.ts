@@ -1,6 +1,7 @@
 import { parseOptions, type Command, type ExitCode } from './command.ts';
 import { startDevEnvironment, type DevEnvironment } from './dev-environment.ts';
 import { parsePort } from './port.ts';
+import { logStatement, logStatementAsJson } from './statement-log.ts';
 import { aborted } from './stop-signal.ts';
 import { print, printDone, printProgress } from './terminal.ts';
 
@@ -8,6 +9,7 @@ const options = {
   port: { type: 'string', default: '4444' },
   ephemeral: { type: 'boolean' },
   migrations: { type: 'string', default: './drizzle' },
+  log: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
 
@@ -21,6 +23,8 @@ Usage: drizzle-authorize dev [options]
   --port PORT        of the gateway and the issuer; default 4444, 0 for any that is free
   --ephemeral        a new database each time, gone afterwards
   --migrations DIR   default ./drizzle
+  --log              a line on stderr for each statement that comes to the gateway: role, kind,
+                     rows or the code of the refusal, time; with --json one object a line
   --json             print one line of JSON when ready:
                      http, ws, tcp, ownerUrl, authenticatedUrl, anonymousUrl, issuer, jwksUrl, pid
 
@@ -45,6 +49,7 @@ export const dev: Command = {
         ephemeral: values.ephemeral === true,
         migrationsFolder: values.migrations,
         onProgress: json ? () => {} : printProgress,
+        ...(values.log === true && { observe: json ? logStatementAsJson : logStatement }),
         signal: interrupted.signal,
       });
       if (json) print(JSON.stringify(environment.ready));

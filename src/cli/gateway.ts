@@ -9,6 +9,7 @@ import { createGateway, type Gateway } from '../gateway/index.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
 import { readEnvironment } from './env-file.ts';
 import { parsePort } from './port.ts';
+import { logStatement, logStatementAsJson } from './statement-log.ts';
 import { aborted, listenForStop } from './stop-signal.ts';
 import { print, printDone, printProgress } from './terminal.ts';
 
@@ -17,6 +18,7 @@ const options = {
   host: { type: 'string' },
   port: { type: 'string' },
   'read-env': { type: 'string' },
+  log: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
 
@@ -32,6 +34,8 @@ Usage: drizzle-authorize gateway [options]
   --port PORT        overrides gateway.port of the config; default 4444, 0 for any that is free
   --read-env FILE    take variables from there that the environment does not have:
                      what setup --write-env FILE wrote
+  --log              a line on stderr for each statement: role, kind, rows or the code of the
+                     refusal, time; with --json one object a line
   --json             print one line of JSON when ready: http, ws, tcp, roles, providers, pid
 
 Needs AUTHORIZE_KEY and DATABASE_<ROLE>_URL for each role that it serves, from the environment,
@@ -101,6 +105,7 @@ async function start(
     ...(config.searchPath !== undefined && { searchPath: config.searchPath }),
     connections: Object.fromEntries(config.connections.map(({ role, url }) => [role, url])),
     key: config.key,
+    ...(values.log === true && { observe: values.json === true ? logStatementAsJson : logStatement }),
   });
   return { running, config };
 }

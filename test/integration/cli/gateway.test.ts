@@ -114,6 +114,23 @@ describe('gateway', () => {
     }
   });
 
+  it('logs how each statement ended with --log, and who asked with nothing', async () => {
+    const { url, output } = await startReady('--log');
+    await askAs('alice', url, 'select title from todos where false');
+    await expect(askAs('alice', url, 'listen x')).rejects.toThrow();
+    await eventually(() => output.stderr.split('\n').length === 3, 'both are logged');
+    expect(
+      output.stderr
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toEqual([
+      expect.objectContaining({ type: 'query', role: 'authenticated', statement: 'SELECT', rows: 0 }),
+      expect.objectContaining({ type: 'refusal', role: 'authenticated', statement: 'LISTEN', code: '42501' }),
+    ]);
+    expect(output.stderr).not.toContain('alice');
+  });
+
   it('reads the file that setup wrote, where the environment has nothing to say', async () => {
     const lines = Object.entries({
       ...env,
