@@ -115,8 +115,9 @@ async function unwrapped<T>(work: PromiseLike<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    const cause =
-      error instanceof Error && error.constructor.name === 'DrizzleQueryError' ? error.cause : undefined;
+    // By what it has: a bundler gives the class another name.
+    const isQueryError = error instanceof Error && 'query' in error && 'params' in error;
+    const cause = isQueryError ? error.cause : undefined;
     throw isAuthorizeError(cause) || cause instanceof TypeError ? cause : error;
   }
 }
