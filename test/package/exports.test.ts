@@ -1,0 +1,138 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { describe, expect, it } from 'vitest';
+
+import manifest from '../../package.json' with { type: 'json' };
+
+interface Exports {
+  /** What is there at run time. */
+  readonly values: readonly string[];
+  /** What only the compiler sees. */
+  readonly types: readonly string[];
+}
+
+// Everything that a user can import, by entry point. A name that is added here is a promise; one that goes breaks somebody.
+const promised: Readonly<Record<string, Exports>> = {
+  '.': {
+    values: [
+      'allPolicy',
+      'anonymousRole',
+      'auth',
+      'authUid',
+      'authenticatedRole',
+      'crudPolicy',
+      'deletePolicy',
+      'identityRole',
+      'insertPolicy',
+      'selectPolicy',
+      'updatePolicy',
+    ],
+    types: [
+      'AllPolicyOptions',
+      'CrudPolicyOptions',
+      'DeletePolicyOptions',
+      'InsertPolicyOptions',
+      'PolicyRole',
+      'SelectPolicyOptions',
+      'UpdatePolicyOptions',
+    ],
+  },
+  './node-postgres': {
+    values: ['withAuth'],
+    types: [
+      'AuthorizeEvent',
+      'Identity',
+      'Observe',
+      'QueryEvent',
+      'RefusalEvent',
+      'TokenInput',
+      'WithAuth',
+      'WithAuthOptions',
+    ],
+  },
+  './neon-http': {
+    values: ['withAuth'],
+    types: [
+      'AuthorizeEvent',
+      'DirectOptions',
+      'GatewayModeOptions',
+      'Identity',
+      'Observe',
+      'QueryEvent',
+      'RefusalEvent',
+      'TokenInput',
+      'WithAuth',
+      'WithAuthOptions',
+      'WithoutOwnAuth',
+    ],
+  },
+  './jwt': {
+    values: ['KeySetError', 'TokenError', 'createVerifier', 'customKeys', 'jwks'],
+    types: [
+      'CustomKeysOptions',
+      'Fetch',
+      'Identity',
+      'JwksOptions',
+      'Provider',
+      'ProviderKeys',
+      'ProviderOptions',
+      'Verifier',
+      'VerifierOptions',
+      'VerifyOptions',
+    ],
+  },
+  './gateway': {
+    values: ['createGateway', 'useGateway'],
+    types: [
+      'AuthorizeEvent',
+      'Gateway',
+      'GatewayOptions',
+      'NeonConfigLike',
+      'Observe',
+      'QueryEvent',
+      'RefusalEvent',
+    ],
+  },
+  './kit': {
+    values: ['withAuthorize'],
+    types: [],
+  },
+};
+
+const { './package.json': itself, ...entryPoints } = manifest.exports;
+
+it('package.json has these entry points and itself', () => {
+  expect(Object.keys(entryPoints)).toEqual(Object.keys(promised));
+  expect(itself).toBe('./package.json');
+});
+
+describe.each(Object.entries(entryPoints))('%s', (entry, { types, default: code }) => {
+  it('exports these names and no others', async () => {
+    const module = (await import(pathToFileURL(resolve(code)).href)) as object;
+    const values = Object.keys(module).toSorted();
+    const declared = declaredNames(await readFile(types, 'utf8'));
+    expect({ values, types: declared.filter((name) => !values.includes(name)) }).toEqual(promised[entry]);
+    expect(declared).toEqual(expect.arrayContaining(values));
+  });
+});
+
+/** The names that a declaration file of ours exports, sorted. tsc writes them in few ways. */
+function declaredNames(declarations: string): readonly string[] {
+  const names: string[] = [];
+  for (const [statement] of declarations.matchAll(/^export [^;{]*(?:\{[^}]*\})?/gmu)) {
+    const [, list] = /^export (?:type )?\{([^}]*)\}$/u.exec(statement) ?? [];
+    const [, name] =
+      /^export (?:declare )?(?:function|const|class|interface|type) (\w+)/u.exec(statement) ?? [];
+    if (list !== undefined) names.push(...list.split(',').map(exportedName).filter(Boolean));
+    else if (name !== undefined) names.push(name);
+    else throw new Error(`a way to export that this test does not know: ${statement}`);
+  }
+  return names.toSorted();
+}
+
+/** `name`, `type Name` and `name as other`: what importers write. */
+function exportedName(specifier: string): string {
+  return specifier.trim().split(' ').at(-1) ?? '';
+}
