@@ -62,10 +62,6 @@ const ephemeralSettings = { fsync: 'off', synchronous_commit: 'off', full_page_w
  * @throws {AuthorizeError} `ERR_PORT_IN_USE` when `port` was given and is taken; `ERR_PASSWORD_UNKNOWN` when the data
  * are there and their password is not; `ERR_POSTGRES_BINARY` when the server cannot run, or runs there already
  * @throws {TypeError} on a setting that is not for the caller to choose
- * @example
- * const cluster = await startEmbeddedCluster({ dataDirectory: '.authorize/postgres' });
- * console.log(cluster.port);
- * await cluster.stop();
  */
 export async function startEmbeddedCluster(options: EmbeddedClusterOptions = {}): Promise<EmbeddedCluster> {
   const { dataDirectory, port, settings = {}, onLog = () => undefined, signal } = options;

@@ -73,12 +73,21 @@ export type WithoutOwnAuth<Database extends object> = Omit<Database, '$withAuth'
  *   `ERR_MIGRATIONS_MISSING`, `ERR_DATABASE_UNREACHABLE`, `ERR_STATEMENT_REFUSED` and the errors of the verifier, in mode
  *   `gateway` as the gateway reports them. Errors of PostgreSQL pass as Drizzle gives them.
  * @example
- * const db = withAuth(drizzle(neon(process.env.DATABASE_AUTHENTICATED_URL), { schema }), {
+ * import { neon } from '@neondatabase/serverless';
+ * import { jwks } from 'drizzle-authorize/jwt';
+ * import { withAuth } from 'drizzle-authorize/neon-http';
+ * import { drizzle } from 'drizzle-orm/neon-http';
+ *
+ * const db = withAuth(drizzle(neon(process.env.DATABASE_AUTHENTICATED_URL!), { schema }), {
  *   providers: [jwks({ url: 'https://id.example/.well-known/jwks.json', issuer: 'https://id.example' })],
  * });
  * const handle = db.$withAuth(token);
  * await handle.batch([handle.insert(todos).values({ title: 'buy milk' }), handle.select().from(todos)]);
  * @example
+ * import { neon } from '@neondatabase/serverless';
+ * import { withAuth } from 'drizzle-authorize/neon-http';
+ * import { drizzle } from 'drizzle-orm/neon-http';
+ *
  * const connectionString = 'postgresql://authenticated@gateway.example/app';
  * const db = withAuth(drizzle(neon(connectionString), { schema }), { mode: 'gateway', connectionString });
  * await db.$withAuth(token).select().from(todos);

@@ -43,7 +43,11 @@ export interface WithAuthOptions extends VerifyingOptions {
  *   `ERR_MIGRATIONS_MISSING`, `ERR_STATEMENT_REFUSED` and the errors of the verifier. Errors of PostgreSQL pass as
  *   Drizzle gives them.
  * @example
- * const db = withAuth(drizzle({ client: new Pool({ connectionString: process.env.DATABASE_AUTHENTICATED_URL }) }), {
+ * import { jwks } from 'drizzle-authorize/jwt';
+ * import { withAuth } from 'drizzle-authorize/node-postgres';
+ * import { drizzle } from 'drizzle-orm/node-postgres';
+ *
+ * const db = withAuth(drizzle(process.env.DATABASE_AUTHENTICATED_URL!), {
  *   providers: [jwks({ url: 'https://id.example/.well-known/jwks.json', issuer: 'https://id.example' })],
  * });
  * await db.$withAuth(token).select().from(todos);

@@ -29,7 +29,7 @@ export interface Gateway {
  * @throws AuthorizeError `ERR_KEY_MISSING`, `ERR_KEY_INVALID`, `ERR_PORT_IN_USE`
  * @example
  * const gateway = await createGateway({
- *   connections: { authenticated: process.env.DATABASE_AUTHENTICATED_URL },
+ *   connections: { authenticated: process.env.DATABASE_AUTHENTICATED_URL! },
  *   providers: [jwks({ url: 'https://id.example/.well-known/jwks.json', issuer: 'https://id.example' })],
  * });
  * @see reference: Neon's SQL over HTTP, as `@neondatabase/serverless` sends it

@@ -15,6 +15,8 @@ export interface NeonConfigLike {
  * @throws TypeError when the URL is not an http or https one
  * @example
  * import { neon, neonConfig } from '@neondatabase/serverless';
+ * import { useGateway } from 'drizzle-authorize/gateway';
+ *
  * useGateway(neonConfig, 'http://127.0.0.1:4444');
  * const sql = neon('postgresql://authenticated@127.0.0.1/todos', { authToken: () => session.getToken() });
  */

@@ -29,7 +29,7 @@ export interface CustomKeysOptions extends ProviderOptions {
  * @throws {TypeError} naming the option that is missing, unknown or wrong; never quoting a key
  * @example
  * const ours = customKeys({
- *   keys: process.env.JWT_PUBLIC_KEY,
+ *   keys: process.env.JWT_PUBLIC_KEY!,
  *   algorithms: ['ES256'],
  *   issuer: 'https://app.example',
  * });

@@ -22,6 +22,9 @@ import { readMigrationsFolder, unfinishedMigrations } from './migrations-folder.
  * A refusal is one sentence on stderr and exit code 1.
  *
  * @example
+ * import { withAuthorize } from 'drizzle-authorize/kit';
+ * import { defineConfig } from 'drizzle-kit';
+ *
  * export default withAuthorize(defineConfig({ dialect: 'postgresql', schema: './schema.ts', out: './drizzle' }));
  * @see https://orm.drizzle.team/docs/drizzle-config-file
  */

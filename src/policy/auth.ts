@@ -12,7 +12,10 @@ import { callOfAuth } from './expression.ts';
  * `(select …)`, which Postgres evaluates once a statement and not once a row.
  *
  * @example
- * userId: text().notNull().default(auth.userId())
+ * import { auth } from 'drizzle-authorize';
+ * import { pgTable, text } from 'drizzle-orm/pg-core';
+ *
+ * export const todos = pgTable('todos', { userId: text('user_id').notNull().default(auth.userId()) });
  */
 export const auth = {
   /** The claim `sub`. Emits `auth.user_id()`; `text`, NULL without one. */

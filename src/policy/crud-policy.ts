@@ -21,9 +21,12 @@ export interface CrudPolicyOptions {
  *
  * @throws TypeError when `role`, `read` or `modify` is undefined
  * @example
- * pgTable('todos', columns, (t) => [
+ * import { authenticatedRole, authUid, crudPolicy } from 'drizzle-authorize';
+ * import { pgTable, text } from 'drizzle-orm/pg-core';
+ *
+ * export const todos = pgTable('todos', { userId: text('user_id').notNull() }, (t) => [
  *   crudPolicy({ role: authenticatedRole, read: authUid(t.userId), modify: authUid(t.userId) }),
- * ])
+ * ]);
  */
 export function crudPolicy(options: CrudPolicyOptions): PgPolicy[] {
   const { role: to } = options;
