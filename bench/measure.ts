@@ -1,7 +1,7 @@
 /** One way of doing something; runs it once, from start to end. */
 export type Work = () => Promise<unknown>;
 
-export interface Timing {
+interface Timing {
   /** Half of the runs took less; µs. */
   readonly medianUs: number;
   /** One in a hundred took longer; µs. */
@@ -73,7 +73,7 @@ export async function load(work: Work, inFlight: number, durationMs: number): Pr
   return { ...timingOf(microseconds), perSecond: microseconds.length / seconds };
 }
 
-export function timingOf(microseconds: readonly number[]): Timing {
+function timingOf(microseconds: readonly number[]): Timing {
   return { medianUs: percentile(microseconds, 50), p99Us: percentile(microseconds, 99) };
 }
 

@@ -1,6 +1,6 @@
 import type { Comparison, Load } from './measure.ts';
 
-export interface Target {
+interface Target {
   /** Their time over ours has to be this at least; below 1 it says how much slower ours may be. */
   readonly atLeast?: number;
   /** Our median has to be under so many µs. */

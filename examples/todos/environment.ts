@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 /** What `drizzle-authorize dev --json` says when it is ready, as far as the story needs it. */
-export interface Ready {
+interface Ready {
   readonly http: string;
   readonly authenticatedUrl: string;
   readonly anonymousUrl: string;

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 
 /** What has to be done when our process ends before it has done so itself. */
-export interface Legacy {
+interface Legacy {
   /** A process to end: SIGINT, after 10 s SIGQUIT, after 15 s SIGKILL. */
   readonly pid?: number | undefined;
   /** A folder to remove once that process has ended. */

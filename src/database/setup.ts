@@ -33,7 +33,7 @@ export interface SetupReport {
   readonly roles: readonly RoleReport[];
 }
 
-export interface RoleReport {
+interface RoleReport {
   readonly role: string;
   /** Logs in as the role; holds its password. */
   readonly url: string;

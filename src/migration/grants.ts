@@ -4,9 +4,9 @@ import { isRoleKeyword } from './quote-role.ts';
 import { compareText } from './table-name.ts';
 
 /** In the order in which a GRANT names them. */
-export const privileges = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const;
+const privileges = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const;
 
-export type Privilege = (typeof privileges)[number];
+type Privilege = (typeof privileges)[number];
 
 /** What a role may do to a table: `true` for the whole table, or the columns. */
 export type TablePrivileges = Readonly<Partial<Record<Privilege, true | readonly string[]>>>;

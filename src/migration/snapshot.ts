@@ -8,7 +8,7 @@ export interface Snapshot {
   readonly tables: ReadonlyMap<string, SnapshotTable>;
 }
 
-export interface SnapshotTable extends TableName {
+interface SnapshotTable extends TableName {
   readonly content: string;
   readonly columns: readonly string[];
   /** Names of policies, linked ones included. */

@@ -16,7 +16,7 @@ import { resultToJson } from '../../src/gateway/http/result.ts';
 import { Refusal } from '../../src/gateway/refusal.ts';
 
 /** One request that the endpoint got. */
-export interface EndpointRequest {
+interface EndpointRequest {
   readonly token: string | undefined;
   readonly queries: readonly SqlQuery[];
   readonly isBatch: boolean;

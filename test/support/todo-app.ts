@@ -15,14 +15,14 @@ export const todos = pgTable('todos', {
   isPublic: boolean('is_public').notNull().default(false),
 });
 
-export const notes = pgTable('notes', {
+const notes = pgTable('notes', {
   id: serial().primaryKey(),
   todoId: integer('todo_id').notNull(),
   body: text().notNull(),
 });
 
-export const todosRelations = relations(todos, ({ many }) => ({ notes: many(notes) }));
-export const notesRelations = relations(notes, ({ one }) => ({
+const todosRelations = relations(todos, ({ many }) => ({ notes: many(notes) }));
+const notesRelations = relations(notes, ({ one }) => ({
   todo: one(todos, { fields: [notes.todoId], references: [todos.id] }),
 }));
 

@@ -1,9 +1,9 @@
 import { base64url, CompactSign, exportJWK, generateKeyPair, type JWK } from 'jose';
 
 export const issuer = 'https://issuer.test/';
-export const subject = 'subject-7f3a';
+const subject = 'subject-7f3a';
 /** Where every frozen clock of these tests starts, in epoch milliseconds. */
-export const startMs = 1_900_000_000_000;
+const startMs = 1_900_000_000_000;
 export const startSeconds = startMs / 1000;
 
 export interface Signer {
