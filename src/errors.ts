@@ -96,9 +96,24 @@ export class ConfigError extends AuthorizeError {
   }
 }
 
-/** True for every error that this package raises on purpose, also across copies of the package. */
+/**
+ * True for every error that this package raises on purpose, also across copies of the package.
+ *
+ * @example
+ * import { isAuthorizeError } from 'drizzle-authorize';
+ *
+ * try {
+ *   await db.$withAuth(token).select().from(todos);
+ * } catch (error) {
+ *   if (!isAuthorizeError(error)) throw error;
+ *   console.warn(error.code);
+ * }
+ */
 export function isAuthorizeError(error: unknown): error is AuthorizeError {
   return (
-    error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code in errorCodes
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    Object.hasOwn(errorCodes, error.code)
   );
 }

@@ -1,7 +1,8 @@
 /**
- * What a Drizzle schema file needs to say who may do what: roles, the caller's identity as SQL, and policies.
- * Imports drizzle-orm and nothing else.
+ * What a Drizzle schema file needs to say who may do what: roles, the caller's identity as SQL, and policies; and how
+ * to tell the refusals of every entry point from other errors. Imports drizzle-orm and nothing else.
  */
+export { AuthorizeError, isAuthorizeError, type ErrorCode } from './errors.ts';
 export { auth, authUid } from './policy/auth.ts';
 export { crudPolicy, type CrudPolicyOptions } from './policy/crud-policy.ts';
 export {

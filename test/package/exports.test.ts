@@ -17,6 +17,7 @@ interface Exports {
 const promised: Readonly<Record<string, Exports>> = {
   '.': {
     values: [
+      'AuthorizeError',
       'allPolicy',
       'anonymousRole',
       'auth',
@@ -26,6 +27,7 @@ const promised: Readonly<Record<string, Exports>> = {
       'deletePolicy',
       'identityRole',
       'insertPolicy',
+      'isAuthorizeError',
       'selectPolicy',
       'updatePolicy',
     ],
@@ -33,6 +35,7 @@ const promised: Readonly<Record<string, Exports>> = {
       'AllPolicyOptions',
       'CrudPolicyOptions',
       'DeletePolicyOptions',
+      'ErrorCode',
       'InsertPolicyOptions',
       'PolicyRole',
       'SelectPolicyOptions',
