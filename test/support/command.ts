@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 /** The command line as it is shipped; `npm test` builds it first. */
-const commandPath = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+export const commandPath = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 export interface CommandOptions {
   readonly cwd: string;

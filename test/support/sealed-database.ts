@@ -36,7 +36,7 @@ export async function createSealedDatabase(
 }
 
 /** Installs a key and the logins in a migrated database of this worker's cluster. */
-async function setUpDatabase(ownerUrl: string): Promise<Omit<SealedDatabase, 'name' | 'drop'>> {
+export async function setUpDatabase(ownerUrl: string): Promise<Omit<SealedDatabase, 'name' | 'drop'>> {
   const authorizeKey = generateAuthorizeKey();
   const known = (role: string): string | undefined => {
     const url = roleUrls.get(role);
