@@ -1,5 +1,5 @@
-import { sql, type SQL } from 'drizzle-orm';
 import type { AnyPgColumn } from 'drizzle-orm/pg-core';
+import { sql, type SQL } from 'drizzle-orm/sql/sql';
 
 import { callOfAuth } from './expression.ts';
 

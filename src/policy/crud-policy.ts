@@ -1,5 +1,7 @@
-import { is, sql, type SQL } from 'drizzle-orm';
-import { PgRole, type PgPolicy } from 'drizzle-orm/pg-core';
+import { is } from 'drizzle-orm/entity';
+import type { PgPolicy } from 'drizzle-orm/pg-core';
+import { PgRole } from 'drizzle-orm/pg-core/roles';
+import { sql, type SQL } from 'drizzle-orm/sql/sql';
 
 import { deletePolicy, insertPolicy, selectPolicy, updatePolicy, type PolicyRole } from './policies.ts';
 

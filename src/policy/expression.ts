@@ -1,4 +1,5 @@
-import { is, SQL, sql, type SQLChunk } from 'drizzle-orm';
+import { is } from 'drizzle-orm/entity';
+import { SQL, sql, type SQLChunk } from 'drizzle-orm/sql/sql';
 
 const callKey = Symbol.for('drizzle-authorize:call');
 

@@ -1,5 +1,6 @@
-import { sql, type SQL } from 'drizzle-orm';
-import { pgPolicy, type AnyPgColumn, type PgPolicy, type PgRole } from 'drizzle-orm/pg-core';
+import type { AnyPgColumn, PgRole } from 'drizzle-orm/pg-core';
+import { pgPolicy, type PgPolicy } from 'drizzle-orm/pg-core/policies';
+import { sql, type SQL } from 'drizzle-orm/sql/sql';
 
 import { policyExpression } from './expression.ts';
 import { setPolicyMetadata } from './metadata.ts';

@@ -1,4 +1,4 @@
-import { pgRole, type PgRole } from 'drizzle-orm/pg-core';
+import { pgRole, type PgRole } from 'drizzle-orm/pg-core/roles';
 
 import { markIdentityRole } from './metadata.ts';
 
