@@ -66,7 +66,8 @@ export class SealedPool {
     try {
       return await this.#run(identity, named, {
         ...options,
-        plain: known.every(({ isPlainRead }) => isPlainRead),
+        // Where any statement is allowed, a function of the caller's own can stand behind the plainest read.
+        plain: this.#options.anyStatement !== true && known.every(({ isPlainRead }) => isPlainRead),
       });
     } catch (error) {
       if (!isOutdatedPlan(error)) throw error;

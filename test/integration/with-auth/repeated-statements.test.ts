@@ -4,7 +4,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { loadStatementJudge, plainFunctions } from '../../../src/database/statement-judge.ts';
-import { withAuth, type WithAuth } from '../../../src/driver/node-postgres.ts';
+import { withAuth, type WithAuth, type WithAuthOptions } from '../../../src/driver/node-postgres.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
@@ -38,7 +38,7 @@ afterEach(async () => {
   await pool.end();
 });
 
-async function open(options: { readonly prepare?: boolean } = {}): Promise<void> {
+async function open(options: Pick<WithAuthOptions, 'prepare' | 'statements'> = {}): Promise<void> {
   pool = new pg.Pool({ connectionString: database.authenticatedUrl, max: 1 });
   db = withAuth(drizzle({ client: pool, schema }), {
     providers: [issuer.provider],
@@ -124,6 +124,20 @@ describe('a statement that comes again', () => {
     const { rows } = await alice.execute(sql`select count(*)::int as n from shapes where id = '2'`);
     expect(rows).toEqual([{ n: 9 }]);
     await runAsOwner(database.ownerUrl, ['DROP TABLE shapes']);
+  });
+
+  it('is answered each time where any statement is allowed, on a pool that such handles share with others', async () => {
+    await times(8, () => alice.select().from(todos));
+    const any = withAuth(drizzle({ client: pool, schema }), {
+      providers: [issuer.provider],
+      key: database.authorizeKey,
+      statements: 'any',
+    }).$withAuth(await issuer.token('bob'));
+    for (let n = 0; n < 8; n += 1) {
+      expect(titles(await any.select().from(todos))).toEqual(['call mum', 'read a book']);
+      expect(titles(await alice.select().from(todos))).toEqual(['read a book', 'water the plants']);
+      await new Promise(setImmediate);
+    }
   });
 
   it('that fails each time fails each time, and the next one does not', async () => {
