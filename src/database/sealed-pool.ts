@@ -19,12 +19,12 @@ export interface SealedPoolOptions {
   readonly allowPrivilegedLogin?: boolean;
   /** Statements other than plain DML may run, so that more has to be cleared away after each use. */
   readonly anyStatement?: boolean;
-  /** Prepare statements that come again on each connection. Default: true; never with `anyStatement`. */
+  /** Prepare what comes again on each connection, our own statements as well. Default: true; never with `anyStatement`. */
   readonly prepare?: boolean;
 }
 
 // Settings alone, inside the transaction: a failure undoes what it would have undone.
-const resetSettings: FlushStep = { text: 'RESET ALL', name: 'drizzle-authorize:reset', internal: true };
+const resetSettings = { text: 'RESET ALL', name: 'drizzle-authorize:reset' };
 
 /**
  * A pool whose connections do nothing but what an identity was sealed for, and forget it afterwards. The caller has
@@ -39,9 +39,12 @@ export class SealedPool {
   constructor(options: SealedPoolOptions) {
     this.#options = options;
     this.#seals = new ReusableSeals(options.key);
-    this.#memory = new StatementMemory({
-      prepare: options.prepare !== false && options.anyStatement !== true,
-    });
+    this.#memory = new StatementMemory({ prepare: this.#prepares });
+  }
+
+  get #prepares(): boolean {
+    // Where DEALLOCATE may have run, no name is sure to be there.
+    return this.#options.prepare !== false && this.#options.anyStatement !== true;
   }
 
   get #reset(): string {
@@ -90,7 +93,8 @@ export class SealedPool {
       const reusable = this.#seals.find(identity, login) ?? (await this.#seals.make(identity, login));
       const opening = this.#prologue(reusable);
       clean = Promise.resolve(false);
-      const flushed = await flush(client, [...before, opening, ...steps, ...(plain ? [resetSettings] : [])], {
+      const closing = plain ? [this.#internal(resetSettings)] : [];
+      const flushed = await flush(client, [...before, opening, ...steps, ...closing], {
         ...flushOptions,
         ...(!plain && { followUp: this.#reset }),
       });
@@ -146,10 +150,14 @@ export class SealedPool {
   }
 
   #prologue({ text, checked }: ReusableSeal): FlushStep {
-    const { role, allowPrivilegedLogin, anyStatement } = this.#options;
-    const opening = prologue(text, { role: allowPrivilegedLogin === true ? role : undefined, checked });
-    // Where DEALLOCATE may have run, no name is sure to be there.
-    return { ...opening, internal: true, ...(anyStatement === true && { name: undefined }) };
+    const { role, allowPrivilegedLogin } = this.#options;
+    return this.#internal(
+      prologue(text, { role: allowPrivilegedLogin === true ? role : undefined, checked }),
+    );
+  }
+
+  #internal(step: FlushStep): FlushStep {
+    return { ...step, internal: true, name: this.#prepares ? step.name : undefined };
   }
 
   #loginOf(client: pg.PoolClient, identity: Identity): Login {
