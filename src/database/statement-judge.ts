@@ -13,6 +13,9 @@ export type StatementJudge = (text: string) => Judgement;
 /** Longer ones are not worth the parser's time. */
 const maxLength = 16_384;
 
+/** No tree shows a comment, and tracing writes into them who asks. Inside quotes it is none, which does no harm. */
+const comment = /--|\/\*/u;
+
 const unknown: Judgement = { isPlainRead: false, holdsNoValue: false };
 
 let loaded: Promise<StatementJudge> | undefined;
@@ -41,7 +44,9 @@ export function loadStatementJudge(): Promise<StatementJudge> {
       }
       try {
         const [statement, ...others] = parseSync(text).stmts ?? [];
-        return others.length === 0 && statement?.stmt !== undefined ? judge(statement.stmt) : unknown;
+        if (others.length > 0 || statement?.stmt === undefined) return unknown;
+        const { isPlainRead, holdsNoValue } = judge(statement.stmt);
+        return { isPlainRead, holdsNoValue: holdsNoValue && !comment.test(text) };
       } catch {
         return unknown;
       }

@@ -81,6 +81,8 @@ describe('a text without a value', () => {
     `insert into patients values (-17)`,
     `select b'101'`,
     `select $$Alice$$`,
+    'select * from patients -- for alice@example.com',
+    "/* user_id='42' */ select * from patients",
     'not sql',
   ])('is not %s', (text) => {
     expect(judge(text).holdsNoValue).toBe(false);
