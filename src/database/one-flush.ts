@@ -186,7 +186,7 @@ class FlushQuery extends QueryBase {
       if (!parsed) wire.parse({ text: step.text, name: statement });
       wire.bind({ statement, values });
       const result = this.#results[index];
-      if (fields !== undefined) result?.addFields(fields);
+      if (fields !== undefined) result?.addFields(copyOf(fields));
       else if (result !== undefined) wire.describe({ type: 'P', name: '' });
       wire.execute({ portal: '' });
     }
@@ -265,7 +265,7 @@ class FlushQuery extends QueryBase {
     const wire = this.#client.connection as unknown as Wire;
     const known = fieldsOf.get(wire) ?? new Map<string, readonly pg.FieldDef[]>();
     fieldsOf.set(wire, known);
-    if (described !== undefined || !known.has(name)) known.set(name, described ?? []);
+    if (described !== undefined || !known.has(name)) known.set(name, copyOf(described ?? []));
   }
 
   #nextStep(): void {
@@ -323,6 +323,11 @@ interface Message {
 // The columns of prepared statements, by connection and name: Postgres refuses to run one whose columns have changed,
 // so that they need not be asked for each time.
 const fieldsOf = new WeakMap<Wire, Map<string, readonly pg.FieldDef[]>>();
+
+/** The caller gets columns with the result, and may change them. */
+function copyOf(fields: readonly pg.FieldDef[]): readonly pg.FieldDef[] {
+  return fields.map((field) => ({ ...field }));
+}
 
 /** @param begun what the same flush parses before, by name; the step joins it */
 function isParsed(wire: Wire, { name, text }: FlushStep, begun: Map<string, string>): boolean {

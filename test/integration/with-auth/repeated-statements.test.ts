@@ -127,6 +127,17 @@ describe('a statement that comes again', () => {
     await runAsOwner(database.ownerUrl, ['DROP TABLE shapes']);
   });
 
+  it('describes its columns to each caller anew, who may change the description', async () => {
+    const ask = () => alice.execute<{ title: string }>(sql`select title from todos order by title`);
+    await times(8, async () => {
+      const { fields, rows } = await ask();
+      expect(rows[0]).toEqual({ title: 'read a book' });
+      for (const field of fields) field.name = field.name.toUpperCase();
+      fields.pop();
+    });
+    expect((await ask()).fields).toMatchObject([{ name: 'title' }]);
+  });
+
   it('is answered each time where any statement is allowed, on a pool that such handles share with others', async () => {
     await times(8, () => alice.select().from(todos));
     const any = withAuth(drizzle({ client: pool, schema }), {
