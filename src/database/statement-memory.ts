@@ -1,4 +1,6 @@
-import { loadStatementJudge, type Judgement } from './statement-judge.ts';
+import { bytesOf, toHex } from '../session/bytes.ts';
+import { createMac, nodeCrypto } from '../session/mac.ts';
+import { loadStatementJudge } from './statement-judge.ts';
 
 /** What is known of a statement's text. */
 export interface KnownStatement {
@@ -10,8 +12,10 @@ export interface KnownStatement {
 
 interface Memory {
   uses: number;
+  isPlainRead: boolean;
+  /** The name that it may be given; undefined where it must not be prepared. */
+  possibleName: string | undefined;
   name: string | undefined;
-  judgement: Judgement | undefined;
 }
 
 /** From this use on the text is looked at, off the caller's way; at the next it can help. */
@@ -22,9 +26,6 @@ const usesUntilNamed = 5;
 const maxNamed = 100;
 const maxKnown = 1_000;
 const maxLength = 16_384;
-
-// One count for all pools: two of them can share a connection, where a name must mean one text.
-let namesGiven = 0;
 
 /**
  * Remembers the statements that come again and again, so that they need not be planned and cleared up after each time.
@@ -47,10 +48,8 @@ export class StatementMemory {
     const known = this.#known.get(text) ?? this.#remember(text);
     known.uses += 1;
     if (known.uses === usesUntilJudged) void judge(text, known);
-    if (known.uses === usesUntilNamed && this.#prepare && known.judgement?.holdsNoValue === true) {
-      known.name = this.#newName();
-    }
-    return { name: known.name, isPlainRead: known.judgement?.isPlainRead === true };
+    if (known.uses === usesUntilNamed && known.possibleName !== undefined) this.#giveName(known);
+    return { name: known.name, isPlainRead: known.isPlainRead };
   }
 
   /** The text is not prepared any more: what it reads has changed its shape. */
@@ -60,18 +59,17 @@ export class StatementMemory {
   }
 
   #remember(text: string): Memory {
-    const known: Memory = { uses: 0, name: undefined, judgement: undefined };
+    const known: Memory = { uses: 0, isPlainRead: false, possibleName: undefined, name: undefined };
     if (text.length > maxLength) return known;
     if (this.#known.size >= maxKnown) this.#forgetRareOnes();
     this.#known.set(text, known);
     return known;
   }
 
-  #newName(): string | undefined {
-    if (this.#named >= maxNamed) return undefined;
+  #giveName(known: Memory): void {
+    if (!this.#prepare || this.#named >= maxNamed) return;
     this.#named += 1;
-    namesGiven += 1;
-    return `drizzle-authorize:${namesGiven}`;
+    known.name = known.possibleName;
   }
 
   #forgetRareOnes(): void {
@@ -85,8 +83,20 @@ async function judge(text: string, known: Memory): Promise<void> {
   try {
     const judged = await loadStatementJudge();
     await new Promise(setImmediate);
-    known.judgement = judged(text);
+    const { isPlainRead, holdsNoValue } = judged(text);
+    known.isPlainRead = isPlainRead;
+    if (holdsNoValue) known.possibleName = await nameOf(text);
   } catch {
     // A bundle without the parser: nothing is proved, everything is reset, and nothing prepared.
   }
+}
+
+/**
+ * A name that means this text and no other, whoever gives it: pools can share a connection, and one pool can be shared by
+ * two copies of this file. Postgres takes 63 characters.
+ */
+async function nameOf(text: string): Promise<string> {
+  // With a key that everybody knows it is a digest.
+  const digest = await createMac(bytesOf('drizzle-authorize statement'), nodeCrypto);
+  return `drizzle-authorize:${toHex((await digest(bytesOf(text))).subarray(0, 20))}`;
 }

@@ -1,7 +1,7 @@
 import { eq, sql } from 'drizzle-orm';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { loadStatementJudge, plainFunctions } from '../../../src/database/statement-judge.ts';
 import { withAuth, type WithAuth, type WithAuthOptions } from '../../../src/driver/node-postgres.ts';
@@ -150,6 +150,25 @@ describe('a statement that comes again', () => {
       expect(titles(await alice.select().from(todos))).toEqual(['read a book', 'water the plants']);
       await new Promise(setImmediate);
     }
+  });
+
+  it('is answered on a pool that two copies of this package share', async () => {
+    // As where a development server loads changed files again and keeps the pool.
+    const copy = async () => {
+      vi.resetModules();
+      const { withAuth: copied } = await import('../../../src/driver/node-postgres.ts');
+      await import('../../../src/database/statement-judge.ts').then(({ loadStatementJudge: load }) => load());
+      const handles = copied(drizzle({ client: pool, schema }), { key: database.authorizeKey });
+      return handles.$withIdentity({ role: 'authenticated', claims: { sub: 'bob' } });
+    };
+    const [first, second] = [await copy(), await copy()];
+    await times(8, () => first.select().from(todos));
+    expect(await times(8, () => second.$count(todos))).toEqual(Array.from({ length: 8 }, () => 2));
+    expect(titles(await first.select().from(todos))).toEqual(['call mum', 'read a book']);
+    // What both ask is prepared once.
+    const before = await prepared();
+    await times(8, () => second.select().from(todos));
+    expect(await prepared()).toEqual(before);
   });
 
   it('that fails each time fails each time, and the next one does not', async () => {
