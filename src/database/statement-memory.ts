@@ -48,14 +48,17 @@ export class StatementMemory {
     const known = this.#known.get(text) ?? this.#remember(text);
     known.uses += 1;
     if (known.uses === usesUntilJudged) void judge(text, known);
-    if (known.uses === usesUntilNamed && known.possibleName !== undefined) this.#giveName(known);
+    // The look may end later than the fifth use began.
+    if (known.uses >= usesUntilNamed && known.name === undefined) this.#giveName(known);
     return { name: known.name, isPlainRead: known.isPlainRead };
   }
 
   /** The text is not prepared any more: what it reads has changed its shape. */
   forgetName(text: string): void {
     const known = this.#known.get(text);
-    if (known !== undefined) known.name = undefined;
+    if (known === undefined) return;
+    known.name = undefined;
+    known.possibleName = undefined;
   }
 
   #remember(text: string): Memory {
@@ -67,7 +70,7 @@ export class StatementMemory {
   }
 
   #giveName(known: Memory): void {
-    if (!this.#prepare || this.#named >= maxNamed) return;
+    if (!this.#prepare || known.possibleName === undefined || this.#named >= maxNamed) return;
     this.#named += 1;
     known.name = known.possibleName;
   }

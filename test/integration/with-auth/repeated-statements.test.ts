@@ -88,6 +88,12 @@ describe('a statement that comes again', () => {
     });
   });
 
+  it('is prepared also where it came all at once at first', async () => {
+    await Promise.all(Array.from({ length: 8 }, () => alice.select().from(todos)));
+    await times(3, () => alice.select().from(todos));
+    expect((await prepared()).filter((text) => text.includes('todos'))).toHaveLength(1);
+  });
+
   it('is not prepared with a value in its text, which the next person could read', async () => {
     await times(8, () => alice.execute(sql`select * from todos where title = 'a secret of alice'`));
     expect(JSON.stringify((await bob.execute(sql`select * from pg_prepared_statements`)).rows)).not.toContain(
