@@ -41,8 +41,8 @@ AS $$ DECLARE verdict text := 'forged'; BEGIN
   ELSIF NOT EXISTS (SELECT FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3)) THEN
     verdict := 'key';
   ELSIF EXISTS (SELECT FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3) AND sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
-      key.outer_pad || sha256(key.inner_pad || '\x6472697a7a6c652d617574686f72697a65207365616c203100'::bytea || convert_to(current_database(), 'UTF8') || '\x00'::bytea || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
-      || '\x00'::bytea || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))) THEN
+      key.outer_pad || sha256(key.inner_pad || decode('6472697a7a6c652d617574686f72697a65207365616c203100', 'hex') || convert_to(current_database(), 'UTF8') || decode('00', 'hex') || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
+      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))) THEN
     IF NOT (split_part(seal, '.', 6)::int IN (0, pg_backend_pid())) THEN
       verdict := 'connection';
     ELSIF NOT (date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
@@ -52,8 +52,8 @@ AS $$ DECLARE verdict text := 'forged'; BEGIN
     END IF;
   ELSIF EXISTS (SELECT FROM auth.seal_keys AS key, auth.identity_roles AS other
       WHERE key.id = split_part(seal, '.', 3) AND sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
-      key.outer_pad || sha256(key.inner_pad || '\x6472697a7a6c652d617574686f72697a65207365616c203100'::bytea || convert_to(current_database(), 'UTF8') || '\x00'::bytea || convert_to(other.name, 'UTF8')
-      || '\x00'::bytea || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))) THEN
+      key.outer_pad || sha256(key.inner_pad || decode('6472697a7a6c652d617574686f72697a65207365616c203100', 'hex') || convert_to(current_database(), 'UTF8') || decode('00', 'hex') || convert_to(other.name, 'UTF8')
+      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))) THEN
     verdict := 'role';
   END IF;
   RAISE EXCEPTION USING ERRCODE = '28000', MESSAGE = CASE verdict
@@ -76,8 +76,8 @@ REVOKE ALL ON FUNCTION auth.refuse(text) FROM PUBLIC;
 CREATE FUNCTION auth.check(seal text) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$ DECLARE genuine boolean; BEGIN
   SELECT sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
-      key.outer_pad || sha256(key.inner_pad || '\x6472697a7a6c652d617574686f72697a65207365616c203100'::bytea || convert_to(current_database(), 'UTF8') || '\x00'::bytea || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
-      || '\x00'::bytea || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))
+      key.outer_pad || sha256(key.inner_pad || decode('6472697a7a6c652d617574686f72697a65207365616c203100', 'hex') || convert_to(current_database(), 'UTF8') || decode('00', 'hex') || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
+      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))
     INTO genuine FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
   genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
       AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
@@ -90,8 +90,8 @@ COMMENT ON FUNCTION auth.check(text) IS 'Raises 28000 unless the seal is genuine
 CREATE FUNCTION auth.has_identity(seal text) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$ DECLARE genuine boolean; BEGIN
   SELECT sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
-      key.outer_pad || sha256(key.inner_pad || '\x6472697a7a6c652d617574686f72697a65207365616c203100'::bytea || convert_to(current_database(), 'UTF8') || '\x00'::bytea || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
-      || '\x00'::bytea || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))
+      key.outer_pad || sha256(key.inner_pad || decode('6472697a7a6c652d617574686f72697a65207365616c203100', 'hex') || convert_to(current_database(), 'UTF8') || decode('00', 'hex') || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
+      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))
     INTO genuine FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
   genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
       AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8

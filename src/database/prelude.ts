@@ -90,9 +90,10 @@ const roleInForce = `coalesce(nullif(current_setting('role'), 'none'), session_u
  * context, database, role and what follows the MAC, with a NUL between them, which none of them can contain.
  */
 function macFits(role: string): string {
-  const context = `'\\x${toHex(bytesOf(`${sealContext}\0`))}'::bytea`;
-  const message = `${context} || convert_to(current_database(), 'UTF8') || '\\x00'::bytea || convert_to(${role}, 'UTF8')
-      || '\\x00'::bytea || convert_to(substr(seal, 66), 'UTF8')`;
+  // No backslash, which the caller's standard_conforming_strings would give another meaning.
+  const context = `decode('${toHex(bytesOf(`${sealContext}\0`))}', 'hex')`;
+  const message = `${context} || convert_to(current_database(), 'UTF8') || decode('00', 'hex') || convert_to(${role}, 'UTF8')
+      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8')`;
   return `sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
       key.outer_pad || sha256(key.inner_pad || ${message})), 'hex'), 'UTF8'))`;
 }

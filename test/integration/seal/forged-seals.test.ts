@@ -310,6 +310,15 @@ describe('the caller cannot bend the reader', () => {
     });
   });
 
+  it('by how string constants are read, when the connection reads with it for the first time', async () => {
+    await asAuthenticated(async (client) => {
+      await client.query('SET standard_conforming_strings = off');
+      const genuine = await sealFor(client, { sub: 'alice' });
+      expect((await read(client, genuine)).rows[0]).toMatchObject({ user_id: 'alice' });
+      expect(await refusal(read(client, genuine.replace('alice', 'bob')))).toMatchObject({ code: '28000' });
+    });
+  });
+
   it('by functions and operators of its own in front of those of PostgreSQL', async () => {
     await runAsOwner(database.ownerUrl, [
       'CREATE SCHEMA attacker',
