@@ -29,6 +29,8 @@ let loaded: Promise<StatementJudge> | undefined;
  * schema. Two forms that call a function without looking like it are left out with their node:
  * `(42::bigint).pg_advisory_lock` (A_Indirection) and `o.pg_advisory_lock from abs(42) as o` (RangeFunction).
  *
+ * Nor is one with a backslash: what that means is up to the server's `standard_conforming_strings`.
+ *
  * Functions that the owner put into policies, views, casts and operators are outside the tree. They can change settings,
  * which RESET ALL takes back.
  *
@@ -46,7 +48,10 @@ export function loadStatementJudge(): Promise<StatementJudge> {
         const [statement, ...others] = parseSync(text).stmts ?? [];
         if (others.length > 0 || statement?.stmt === undefined) return unknown;
         const { isPlainRead, holdsNoValue } = judge(statement.stmt);
-        return { isPlainRead, holdsNoValue: holdsNoValue && !comment.test(text) };
+        return {
+          isPlainRead: isPlainRead && !text.includes('\\'),
+          holdsNoValue: holdsNoValue && !comment.test(text),
+        };
       } catch {
         return unknown;
       }

@@ -14,6 +14,7 @@ describe('a plain read', () => {
     'select a from todos left join lateral (select json_agg(b) as a from notes) x on true for update',
     'select (select auth.user_id()), auth.claim($1), pg_catalog.lower(title) from todos group by 1, 2, 3',
     'select case when done then array[1, 2] else null end, current_date, title collate "C" from app.todos',
+    `select title from todos where title ~ '^[a-z]''s'`,
     'values (1), (2)',
     'table todos',
   ])('is %s', (text) => {
@@ -50,6 +51,8 @@ describe('what could leave something behind is not a plain read', () => {
     'prepare p as select 1',
     'declare c cursor with hold for select 1',
     'listen x',
+    // A string to this parser; with standard_conforming_strings off, a string, a lock and a comment.
+    String.raw`select '\'', (select pg_advisory_lock(1))--'`,
     'select 1; select 2',
     'select 1 \0',
     'select',
