@@ -85,7 +85,7 @@ export class SealedPool {
     steps: readonly FlushStep[],
     options: RunOptions & { readonly plain: boolean },
   ): Promise<readonly pg.QueryResult[]> {
-    const { before = [], plain, ...flushOptions } = options;
+    const { before = [], ...flushOptions } = options;
     const client = await this.#take();
     let clean = Promise.resolve(true);
     try {
@@ -93,6 +93,7 @@ export class SealedPool {
       const reusable = this.#seals.find(identity, login) ?? (await this.#seals.make(identity, login));
       const opening = this.#prologue(reusable);
       clean = Promise.resolve(false);
+      const plain = options.plain && !login.volatileReads;
       const closing = plain ? [this.#internal(resetSettings)] : [];
       const flushed = await flush(client, [...before, opening, ...steps, ...closing], {
         ...flushOptions,

@@ -6,7 +6,7 @@ import { loadStatementJudge } from './statement-judge.ts';
 export interface KnownStatement {
   /** Its name once it is worth preparing; a connection that has seen the name parses and plans it no more. */
   readonly name: string | undefined;
-  /** Proved to leave nothing on the connection: see {@link loadStatementJudge}. */
+  /** Proved to leave nothing on the connection, unless the owner's functions do: see {@link loadStatementJudge}. */
   readonly isPlainRead: boolean;
 }
 

@@ -233,9 +233,9 @@ describe('what a repeated statement leaves behind', () => {
     await expect(bob.execute(sql`select lastval()`)).rejects.toMatchObject({ cause: { code: '55000' } });
   });
 
-  it('is cleared away where a function of the owner, and not the statement, has left it', async () => {
+  it('is cleared away where a function of the owner, and not the statement, has set it', async () => {
     await runAsOwner(database.ownerUrl, [
-      `CREATE FUNCTION noted(title text) RETURNS boolean LANGUAGE sql VOLATILE
+      `CREATE FUNCTION noted(title text) RETURNS boolean LANGUAGE sql STABLE
         AS $$ SELECT set_config('app.noted', title, false) IS NOT NULL $$`,
       'CREATE VIEW noted_todos WITH (security_invoker) AS SELECT title FROM todos WHERE noted(title)',
       'GRANT SELECT ON noted_todos TO authenticated',
@@ -244,6 +244,55 @@ describe('what a repeated statement leaves behind', () => {
     await times(10, () => alice.execute(sql`select title from noted_todos`));
     expect((await bob.execute(left)).rows).toEqual([{ noted: '' }]);
     expect((await db.execute(left)).rows).toEqual([{ noted: '' }]);
+  });
+
+  it.each([
+    ['a view', 'CREATE VIEW seen AS SELECT 1 WHERE remember()', 'select * from seen'],
+    [
+      'a policy',
+      `CREATE TABLE seen AS SELECT 1; ALTER TABLE seen ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY remembered ON seen USING (remember())`,
+      'select * from seen',
+    ],
+    [
+      'a computed column',
+      `CREATE TABLE seen AS SELECT 1;
+        CREATE FUNCTION recall(seen, n int = 1) RETURNS boolean LANGUAGE sql RETURN remember()`,
+      'select seen.recall from seen',
+    ],
+    ['a domain', 'CREATE DOMAIN memory AS text CHECK (remember(VALUE))', `select 'x'::memory`],
+    [
+      'an operator',
+      `CREATE FUNCTION recall(text, text) RETURNS boolean LANGUAGE sql RETURN remember();
+        CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = recall)`,
+      `select 'a'::text === 'b'`,
+    ],
+    [
+      'a name of PostgreSQL',
+      'CREATE FUNCTION upper(boolean) RETURNS boolean LANGUAGE sql RETURN remember()',
+      'select upper(true)',
+    ],
+  ])('is cleared away where a VOLATILE function of the owner stands behind %s', async (_, made, text) => {
+    await runAsOwner(database.ownerUrl, [
+      'DROP FUNCTION IF EXISTS remember CASCADE',
+      'DROP TABLE IF EXISTS seen CASCADE',
+      `GRANT TEMP ON DATABASE ${database.name} TO authenticated`,
+      `CREATE FUNCTION remember(what text = '') RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+        CREATE TEMP TABLE IF NOT EXISTS remembered AS SELECT auth.user_id() AS who;
+        PERFORM pg_advisory_lock(42), nextval('todos_id_seq');
+        RETURN true; END $$`,
+      made,
+      `DO $$ BEGIN IF to_regclass('seen') IS NOT NULL THEN GRANT SELECT ON seen TO authenticated; END IF; END $$`,
+    ]);
+    await times(10, () => alice.execute(sql.raw(text)));
+    const { rows } = await bob.execute(sql`select to_regclass('pg_temp.remembered') as temporary,
+      (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks`);
+    expect(rows).toEqual([{ temporary: null, locks: 0 }]);
+    await expect(bob.execute(sql`select lastval()`)).rejects.toMatchObject({ cause: { code: '55000' } });
+    await runAsOwner(database.ownerUrl, [
+      'DROP FUNCTION remember CASCADE',
+      'DROP TABLE IF EXISTS seen CASCADE',
+    ]);
   });
 });
 
