@@ -76,6 +76,14 @@ const probes: readonly Probe[] = [
     remedy: 'ALTER VIEW … SET (security_invoker = true), or REVOKE the privilege',
   },
   {
+    // What is IMMUTABLE is worked out when a statement is planned, and a prepared one is planned once for everybody.
+    sql: `SELECT format('the function %s is IMMUTABLE and reads who asks: one person can be taken for another', pg_proc.oid::regprocedure) AS what
+      FROM pg_proc JOIN pg_language ON pg_language.oid = prolang WHERE provolatile = 'i' AND pg_proc.oid >= 16384
+        AND CASE WHEN prokind = 'f' AND lanname IN ('sql', 'plpgsql') THEN pg_get_functiondef(pg_proc.oid)
+          ~* '\\m(auth\\.(user_id|uid|session|jwt|claim)\\M|current_setting|current_user|session_user)' END`,
+    remedy: 'ALTER FUNCTION … STABLE',
+  },
+  {
     sql: `SELECT format('the role %I can read the sealing keys, and so be anybody', rolname) AS what FROM pg_roles
       WHERE NOT rolsuper AND has_table_privilege(oid, 'auth.seal_keys', 'SELECT')
         AND NOT pg_has_role(oid, (SELECT relowner FROM pg_class WHERE oid = 'auth.seal_keys'::regclass), 'USAGE')

@@ -297,10 +297,17 @@ describe('setup --check and --harden', () => {
     // What the prologue and the reset need is still allowed.
     const env = await variables();
     expect(await whoIs(env['DATABASE_AUTHENTICATED_URL'], env['AUTHORIZE_KEY'])).toBe('alice');
-    await runAsOwner(url, ['CREATE TABLE forgotten (id int)', 'GRANT SELECT ON forgotten TO anonymous']);
-    expect((await setup(['--check', '--write-env', '.env'])).stdout).toContain(
-      'anonymous may use the table forgotten, whose row level security is off',
-    );
+    await runAsOwner(url, [
+      'CREATE TABLE forgotten (id int)',
+      'GRANT SELECT ON forgotten TO anonymous',
+      'CREATE FUNCTION me() RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT auth.user_id() $$',
+      'CREATE FUNCTION org() RETURNS text IMMUTABLE LANGUAGE sql RETURN auth.claim($$org$$)',
+      'CREATE FUNCTION slug(title text) RETURNS text IMMUTABLE LANGUAGE sql RETURN lower(title)',
+    ]);
+    const { stdout } = await setup(['--check', '--write-env', '.env']);
+    expect(stdout).toContain('anonymous may use the table forgotten, whose row level security is off');
+    for (const name of ['me()', 'org()']) expect(stdout).toContain(`the function ${name} is IMMUTABLE`);
+    expect(stdout).not.toContain('slug');
   });
 
   it('close everything for a superuser, and identities still work', async () => {
