@@ -15,6 +15,9 @@ export const sealHeaderLength = 117;
 /** A seal opens one transaction that starts within this time. Postgres refuses a longer one. */
 export const sealLifetimeSeconds = 60;
 
+// JSON.stringify escapes a NUL and half of a surrogate pair; a backslash in the text itself is doubled.
+const unstorable = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/u;
+
 export interface SealOptions {
   /** The database that the seal is for. */
   readonly database: string;
@@ -32,7 +35,8 @@ export interface SealOptions {
  * made and until when it opens a transaction; the MAC also covers the role and the database, which Postgres knows itself.
  *
  * @returns `<mac>.<version>.<key>.<issued>.<expires>.<pid>.<claims>`
- * @throws AuthorizeError `ERR_IDENTITY_INVALID` when role or `sub` is not a string that Postgres can hold
+ * @throws AuthorizeError `ERR_IDENTITY_INVALID` when role or `sub` is not a string, or a claim has a character that
+ *   Postgres cannot hold
  * @throws AuthorizeError `ERR_TOKEN_EXPIRED` when the identity has expired
  * @see RFC 2104 (HMAC)
  */
@@ -47,13 +51,20 @@ export async function seal(identity: Identity, key: SealKey, options: SealOption
       'the claim sub is not a string with at least one character',
     );
   }
+  if (Number.isNaN(expiresAt)) {
+    throw new AuthorizeError('ERR_IDENTITY_INVALID', 'the expiry of the identity is not a number of seconds');
+  }
+  const written = JSON.stringify(claims);
+  if (unstorable.test(written)) {
+    throw new AuthorizeError('ERR_IDENTITY_INVALID', 'a claim has a character that Postgres cannot hold');
+  }
   const issued = Math.floor(options.nowSeconds);
   // Upwards: an identity in its last second is still good, also where the database's clock was measured a little early.
   const expires = Math.min(issued + sealLifetimeSeconds, Math.ceil(expiresAt));
   if (expires <= issued) throw new AuthorizeError('ERR_TOKEN_EXPIRED', 'the identity has expired');
 
   const times = [issued, expires, options.backendPid].map((number) => String(number).padStart(10, '0'));
-  const signed = [1, key.id, ...times, JSON.stringify(claims)].join('.');
+  const signed = [1, key.id, ...times, written].join('.');
   // No part but the last can hold a NUL, and JSON holds none either: the parts cannot be taken for one another.
   const mac = await key.sign(bytesOf([sealContext, options.database, role, signed].join('\0')));
   return `${toHex(mac)}.${signed}`;

@@ -71,11 +71,19 @@ describe('a seal', () => {
     await expect(until(1_900_000_000)).rejects.toMatchObject({ code: 'ERR_TOKEN_EXPIRED' });
   });
 
+  it('holds text that only looks like a character that Postgres cannot hold', async () => {
+    const text = await seal({ role: 'a', claims: { sub: '\\u0000 \\ud83d 😀' } }, await newKey(), options);
+    expect(text).toContain(String.raw`{"sub":"\\u0000 \\ud83d 😀"}`);
+  });
+
   it.each([
     ['no role', { role: '', claims: {} }],
     ['an empty subject', { role: 'a', claims: { sub: '' } }],
     ['a subject that is a number', { role: 'a', claims: { sub: 7 } }],
     ['a subject that is null', { role: 'a', claims: { sub: null } }],
+    ['a subject with a NUL, which Postgres cannot hold', { role: 'a', claims: { sub: 'a\0' } }],
+    ['half of a character deep in a claim', { role: 'a', claims: { org: { names: ['\\', '\\\uD83D'] } } }],
+    ['an expiry that is not a number', { role: 'a', claims: {}, expiresAt: Number('tomorrow') }],
   ])('is not made for %s', async (_, identity) => {
     await expect(seal(identity, await newKey(), options)).rejects.toMatchObject({
       code: 'ERR_IDENTITY_INVALID',
