@@ -105,6 +105,7 @@ export class SealedPool {
     } catch (error) {
       if (!(error instanceof FlushError)) throw error;
       clean = error.clean;
+      this.#doubtLogin(client, error.cause);
       throw error.cause;
     } finally {
       void this.#giveBack(client, clean);
@@ -117,6 +118,9 @@ export class SealedPool {
     return new SealedConnection(client, {
       prologue: async () => this.#prologue(await this.#seals.make(identity, this.#loginOf(client, identity))),
       reset: this.#reset,
+      failed: (cause) => {
+        this.#doubtLogin(client, cause);
+      },
       giveBack: (clean) => this.#giveBack(client, clean),
     });
   }
@@ -140,6 +144,11 @@ export class SealedPool {
       void this.#giveBack(client, Promise.resolve(false));
       throw error;
     }
+  }
+
+  // A seal that is refused was perhaps made by a clock that has been set since the connection was looked at.
+  #doubtLogin(client: pg.PoolClient, cause: unknown): void {
+    if (cause instanceof pg.DatabaseError && cause.code === '28000') this.#logins.delete(client);
   }
 
   async #giveBack(client: pg.PoolClient, clean: Promise<boolean>): Promise<void> {
@@ -207,6 +216,7 @@ function brokenConnection(): void {
 interface SealedConnectionParts {
   readonly prologue: () => Promise<FlushStep>;
   readonly reset: string;
+  readonly failed: (cause: unknown) => void;
   readonly giveBack: (clean: Promise<boolean>) => Promise<void>;
 }
 
@@ -257,6 +267,7 @@ export class SealedConnection {
     } catch (error) {
       if (!(error instanceof FlushError)) throw error;
       this.#status = error.status;
+      this.#parts.failed(error.cause);
       throw error.cause;
     }
   }

@@ -207,6 +207,26 @@ describe('a seal that serves again on its connection', () => {
     expect(titles(await alice.select().from(todos))).toEqual(['read a book', 'water the plants']);
   });
 
+  it('is made by the clock of the database again, when ours has been set', async () => {
+    const read = () => alice.select().from(todos);
+    const readInTransaction = () => alice.transaction((tx) => tx.select().from(todos));
+    expect(titles(await read())).toEqual(['read a book', 'water the plants']);
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      for (const ask of [read, readInTransaction]) {
+        vi.setSystemTime(vi.getRealSystemTime() + 120_000);
+        await expect(ask()).rejects.toMatchObject({ cause: { code: '28000' } });
+        expect(titles(await ask())).toEqual(['read a book', 'water the plants']);
+        vi.setSystemTime(vi.getRealSystemTime());
+        // What that look at the clock makes is out of date now, and may be refused once more.
+        await readInTransaction().catch(() => {});
+        expect(titles(await ask())).toEqual(['read a book', 'water the plants']);
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('is checked once by each connection, and again after somebody else', async () => {
     const checks = async () => (await prepared()).filter((text) => text.includes('auth.check('));
     await times(3, () => alice.select().from(todos));
