@@ -1,6 +1,14 @@
-import pg from 'pg';
-
 import { AuthorizeError } from '../errors.ts';
+import {
+  codecOf,
+  isDatabaseError,
+  type Field,
+  type PgClient,
+  type Result,
+  type ResultInTheMaking,
+  type Submittable,
+  type TypeParsers,
+} from './pg-client.ts';
 
 /** One statement of a flush. Always sent by the extended protocol, so that it is one statement and no more. */
 export interface FlushStep {
@@ -9,7 +17,7 @@ export interface FlushStep {
   /** The name of a prepared statement, which is then parsed once a connection. */
   readonly name?: string | undefined;
   readonly rowMode?: 'array';
-  readonly types?: pg.CustomTypesConfig;
+  readonly types?: TypeParsers;
   /** Its result is of no interest to the caller: a prologue, a BEGIN. */
   readonly internal?: boolean;
   /** It may begin or end a transaction; any other statement that does puts the connection in doubt. */
@@ -28,7 +36,7 @@ export type TransactionStatus = 'I' | 'T' | 'E' | undefined;
 
 export interface Flushed {
   /** One for each step that is not internal, in order. */
-  readonly results: readonly pg.QueryResult[];
+  readonly results: readonly Result[];
   readonly status: TransactionStatus;
   /** Resolves, never rejects, once the connection is at rest: true when it is idle and what followed succeeded. */
   readonly clean: Promise<boolean>;
@@ -57,31 +65,32 @@ export class FlushError extends Error implements Pick<Flushed, 'status' | 'clean
  * @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
  */
 export async function flush(
-  client: pg.PoolClient,
+  client: PgClient,
   steps: readonly FlushStep[],
   options: FlushOptions = {},
 ): Promise<Flushed> {
-  const query = new FlushQuery(client, steps, options.maxResultBytes ?? Infinity);
-  const follow = options.followUp;
-  // In pipeline mode node-postgres sends the second query without waiting for the first. A version without the mode
-  // ignores the property and sends it later: slower, not wrong.
-  const pipeline = client.pipeline;
-  Reflect.set(client, 'pipeline', follow !== undefined || pipeline);
-  client.connection.stream.cork();
+  const { followUp, maxResultBytes = Infinity } = options;
+  let messages: readonly Message[];
+  try {
+    messages = steps.map(messagesOf(client));
+  } catch (error) {
+    // A value that cannot be written: nothing has been sent.
+    throw new FlushError(error, undefined, Promise.resolve(true));
+  }
+  const query = new FlushQuery(client, messages, maxResultBytes, followUp);
+  const follower = followUp === undefined ? undefined : new FollowUpQuery();
+  const { pipeline } = client;
+  // That mode takes no query but the client's own, and is of no use here: everything is on the wire with the first.
+  if (pipeline === true) client.pipeline = false;
   client.query(query);
-  const followed = follow === undefined ? undefined : client.query(follow);
-  client.connection.stream.uncork();
+  if (follower !== undefined) client.query(follower);
 
-  const outcome = query.outcome;
+  const { outcome } = query;
   const clean = (async (): Promise<boolean> => {
-    try {
-      const [ended] = await Promise.all([outcome, followed]);
-      return ended.status === 'I';
-    } catch {
-      return false;
-    } finally {
-      Reflect.set(client, 'pipeline', pipeline);
-    }
+    const { status } = await outcome;
+    const succeeded = status === 'I' && (follower === undefined || (await follower.succeeded));
+    if (pipeline === true && status !== undefined) client.pipeline = true;
+    return succeeded;
   })();
 
   const { error, results, status } = await outcome;
@@ -90,127 +99,122 @@ export async function flush(
 }
 
 interface Outcome {
-  readonly results: readonly pg.QueryResult[];
+  readonly results: readonly Result[];
   readonly error: unknown;
   readonly status: TransactionStatus;
 }
 
-// What node-postgres offers to a custom query, and declares only in part.
+/** A client's connection, as it is given to a query that writes its own messages. */
 interface Wire {
-  readonly stream: { cork(): void; uncork(): void; destroy(error?: Error): void };
+  /** The WebSocket of @neondatabase/serverless has no corks; it gathers what is written in one turn by itself. */
+  readonly stream: { cork?(): void; uncork?(): void; destroy(error?: Error): void };
   readonly parsedStatements: Record<string, string | undefined>;
-  readonly submittedNamedStatements?: Record<string, string | undefined>;
   parse(statement: { text: string; name: string }): void;
   bind(portal: { statement: string; values: readonly unknown[] }): void;
   describe(target: { type: 'P'; name: '' }): void;
   execute(portal: { portal: ''; rows?: undefined }): void;
   sync(): void;
+  /** By the simple protocol. */
+  query(text: string): void;
   sendCopyFail(message: string): void;
   on(event: 'readyForQuery' | 'end', listener: (message?: { status?: TransactionStatus }) => void): void;
   off(event: 'readyForQuery' | 'end', listener: (message?: { status?: TransactionStatus }) => void): void;
 }
 
-interface CollectedResult extends pg.QueryResult {
-  addFields(fields: readonly pg.FieldDef[]): void;
-  parseRow(values: readonly (string | null)[]): unknown;
-  addRow(row: unknown): void;
-  addCommandComplete(message: { text: string }): void;
+/** A step as it is about to be sent. */
+interface Message {
+  readonly step: FlushStep;
+  readonly values: readonly unknown[];
+  /** Undefined for a step whose result is of no interest. */
+  readonly result: ResultInTheMaking | undefined;
 }
 
-const NewResult = pg.Result as unknown as new (
-  rowMode: string | undefined,
-  types: pg.CustomTypesConfig,
-) => CollectedResult;
-const { prepareValue } = Reflect.get(pg, 'utils') as { readonly prepareValue: (value: unknown) => unknown };
-
-// node-postgres takes only its own class in pipeline mode; nothing of it is used but the name.
-const QueryBase = pg.Query as unknown as new (config: { text: string }) => pg.Submittable;
+function messagesOf(client: PgClient): (step: FlushStep) => Message {
+  const { writeValue, newResult } = codecOf(client);
+  return (step) => ({
+    step,
+    values: (step.values ?? []).map((value) => writeValue(value)),
+    result: step.internal === true ? undefined : newResult(step.rowMode, step.types ?? client),
+  });
+}
 
 /**
  * A query of node-postgres that is several statements long. The client calls the `handle…` methods as messages arrive
  * and reads `name` and `text` when a statement has been parsed.
  */
-class FlushQuery extends QueryBase {
+class FlushQuery implements Submittable {
   readonly outcome: Promise<Outcome>;
-  /** Set by the client when the pool has a query_timeout: ends its clock, which would break the connection later. */
-  callback: (() => void) | undefined;
+  /** Replaced by the client when the pool has a query_timeout: ends its clock, which would break the connection later. */
+  callback: () => void = ignore;
   /** The prepared statement whose ParseComplete is expected next; the client notes it as parsed then. */
   name: string | undefined;
-  text: string;
+  text = '';
 
-  readonly #client: pg.PoolClient;
-  readonly #steps: readonly FlushStep[];
+  readonly #wire: Wire;
+  readonly #messages: readonly Message[];
   readonly #maxResultBytes: number;
-  readonly #results: readonly (CollectedResult | undefined)[];
-  #settle: (outcome: Outcome) => void = () => {};
+  readonly #followUp: string | undefined;
+  #settle: (outcome: Outcome) => void = ignore;
   #position = 0;
   /** What Postgres has said of the columns of the step at hand. */
-  #described: readonly pg.FieldDef[] | undefined;
+  #described: readonly Field[] | undefined;
   #bytes = 0;
   #error: unknown;
   #expectsReady = false;
 
-  constructor(client: pg.PoolClient, steps: readonly FlushStep[], maxResultBytes: number) {
-    super({ text: '' });
-    this.#client = client;
-    this.#steps = steps;
+  constructor(
+    client: PgClient,
+    messages: readonly Message[],
+    maxResultBytes: number,
+    followUp: string | undefined,
+  ) {
+    this.#wire = client.connection as Wire;
+    this.#messages = messages;
     this.#maxResultBytes = maxResultBytes;
-    this.#results = steps.map((step) =>
-      step.internal === true ? undefined : new NewResult(step.rowMode, step.types ?? client),
-    );
-    this.text = '';
+    this.#followUp = followUp;
     this.outcome = new Promise((resolve) => {
       this.#settle = resolve;
     });
     this.#announceStep();
   }
 
-  override readonly submit = (connection: unknown): Error | null => {
-    const wire = connection as Wire;
-    let messages: readonly Message[];
-    const begun = new Map<string, string>();
-    try {
-      // All values first: one that cannot be written must not leave half a flush on the wire.
-      messages = this.#steps.map((step) => ({
-        step,
-        values: (step.values ?? []).map(prepareValue),
-        isParsed: isParsed(wire, step, begun),
-      }));
-    } catch (error) {
-      return error instanceof Error ? error : new Error('a parameter cannot be written', { cause: error });
-    }
-    wire.stream.cork();
-    for (const [index, { step, values, isParsed: parsed }] of messages.entries()) {
+  submit(): Error | null {
+    const wire = this.#wire;
+    const parsed = parsedOf(wire, this.#messages);
+    if (parsed instanceof Error) return parsed;
+    wire.stream.cork?.();
+    for (const [index, { step, values, result }] of this.#messages.entries()) {
       const statement = step.name ?? '';
-      const fields = parsed ? fieldsOf.get(wire)?.get(statement) : undefined;
-      if (!parsed) wire.parse({ text: step.text, name: statement });
+      const isParsed = parsed[index] === true;
+      const fields = isParsed ? fieldsOf.get(wire)?.get(statement) : undefined;
+      if (!isParsed) wire.parse({ text: step.text, name: statement });
       wire.bind({ statement, values });
-      const result = this.#results[index];
       if (fields !== undefined) result?.addFields(copyOf(fields));
       else if (result !== undefined) wire.describe({ type: 'P', name: '' });
       wire.execute({ portal: '' });
     }
     wire.sync();
-    wire.stream.uncork();
+    if (this.#followUp !== undefined) wire.query(this.#followUp);
+    wire.stream.uncork?.();
     return null;
-  };
+  }
 
-  handleRowDescription(message: { fields: readonly pg.FieldDef[] }): void {
-    this.#results[this.#position]?.addFields(message.fields);
+  handleRowDescription(message: { fields: readonly Field[] }): void {
+    this.#message?.result?.addFields(message.fields);
     this.#described = message.fields;
   }
 
   handleDataRow(message: { length: number; fields: readonly (string | null)[] }): void {
-    if (this.#error !== undefined || this.#results[this.#position] === undefined) return;
+    const result = this.#message?.result;
+    if (this.#error !== undefined || result === undefined) return;
     this.#bytes += message.length;
     if (this.#bytes > this.#maxResultBytes) {
       this.#error = new ResultTooLargeError(this.#maxResultBytes);
-      (this.#client.connection as unknown as Wire).stream.destroy();
+      this.#wire.stream.destroy();
       return;
     }
-    const result = this.#results[this.#position];
     try {
-      result?.addRow(result.parseRow(message.fields));
+      result.addRow(result.parseRow(message.fields));
     } catch (error) {
       // A type parser of the user's threw. The rest of the answer still has to be read.
       this.#error = error;
@@ -218,9 +222,9 @@ class FlushQuery extends QueryBase {
   }
 
   handleCommandComplete(message: { text: string }): void {
-    this.#results[this.#position]?.addCommandComplete(message);
+    this.#message?.result?.addCommandComplete(message);
     this.#rememberFields();
-    if (isTransactionControl(message.text) && this.#steps[this.#position]?.transactionControl !== true) {
+    if (isTransactionControl(message.text) && this.#message?.step.transactionControl !== true) {
       this.#error ??= new AuthorizeError(
         'ERR_CONNECTION_IN_DOUBT',
         'the statement ended the transaction that holds the identity; the connection has been closed',
@@ -237,19 +241,17 @@ class FlushQuery extends QueryBase {
     // Execute asks for all rows: it never comes.
   }
 
-  handleCopyInResponse(connection: Wire): void {
-    connection.sendCopyFail('COPY is not possible here');
+  handleCopyInResponse(): void {
+    this.#wire.sendCopyFail('COPY is not possible here');
   }
 
   handleCopyData(): void {
     // Dropped: the result of COPY TO has no place in a query's answer.
   }
 
-  handleError(error: Error, connection: Wire): void {
+  handleError(error: unknown): void {
     this.#error ??= error;
-    const step = this.#steps[this.#position];
-    if (step?.name !== undefined) delete connection.submittedNamedStatements?.[step.name];
-    if (error instanceof pg.DatabaseError) this.#expectReady(connection);
+    if (isDatabaseError(error)) this.#expectReady();
     else this.#finish(undefined);
   }
 
@@ -257,50 +259,104 @@ class FlushQuery extends QueryBase {
     // The listener of #expectReady has the status.
   }
 
+  get #message(): Message | undefined {
+    return this.#messages[this.#position];
+  }
+
   #rememberFields(): void {
-    const name = this.#steps[this.#position]?.name;
+    const name = this.#message?.step.name;
     const described = this.#described;
     this.#described = undefined;
     if (name === undefined) return;
-    const wire = this.#client.connection as unknown as Wire;
-    const known = fieldsOf.get(wire) ?? new Map<string, readonly pg.FieldDef[]>();
-    fieldsOf.set(wire, known);
+    const known = fieldsOf.get(this.#wire) ?? new Map<string, readonly Field[]>();
+    fieldsOf.set(this.#wire, known);
     if (described !== undefined || !known.has(name)) known.set(name, copyOf(described ?? []));
   }
 
   #nextStep(): void {
     this.#position += 1;
     this.#announceStep();
-    if (this.#position === this.#steps.length) this.#expectReady(this.#client.connection as unknown as Wire);
+    if (this.#position === this.#messages.length) this.#expectReady();
   }
 
   #announceStep(): void {
-    const step = this.#steps[this.#position];
+    const step = this.#message?.step;
     this.name = step?.name;
     this.text = step?.text ?? '';
   }
 
   // The client forgets a query that failed and does not tell it of ReadyForQuery: listen to the connection itself.
-  #expectReady(wire: Wire): void {
+  #expectReady(): void {
     if (this.#expectsReady) return;
     this.#expectsReady = true;
     const listener = (message?: { status?: TransactionStatus }): void => {
-      wire.off('readyForQuery', listener);
-      wire.off('end', listener);
+      this.#wire.off('readyForQuery', listener);
+      this.#wire.off('end', listener);
       this.#finish(message?.status);
     };
-    wire.on('readyForQuery', listener);
-    wire.on('end', listener);
+    this.#wire.on('readyForQuery', listener);
+    this.#wire.on('end', listener);
   }
 
   #finish(status: TransactionStatus): void {
-    this.callback?.();
+    this.callback();
     this.#settle({
-      results: this.#results.filter((result) => result !== undefined),
+      results: this.#messages.flatMap(({ result }) => (result === undefined ? [] : [result])),
       error: this.#error,
       status: this.#error instanceof AuthorizeError ? undefined : status,
     });
   }
+}
+
+/**
+ * Stands in the client's queue for the statements that went out behind a flush, and takes their answers. The client turns
+ * to it at the flush's ReadyForQuery: that is how the reset need not wait for it, with any version of the driver.
+ */
+class FollowUpQuery implements Submittable {
+  /** Resolves, never rejects. */
+  readonly succeeded: Promise<boolean>;
+  callback: () => void = ignore;
+  #settle: (succeeded: boolean) => void = ignore;
+
+  constructor() {
+    this.succeeded = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  submit(): null {
+    // Sent already.
+    return null;
+  }
+
+  handleRowDescription(): void {
+    // Of no interest, as are the rows.
+  }
+
+  handleDataRow(): void {
+    // Of no interest.
+  }
+
+  handleCommandComplete(): void {
+    // One of several.
+  }
+
+  handleError(): void {
+    this.#finish(false);
+  }
+
+  handleReadyForQuery(): void {
+    this.#finish(true);
+  }
+
+  #finish(succeeded: boolean): void {
+    this.callback();
+    this.#settle(succeeded);
+  }
+}
+
+function ignore(): void {
+  // Until it is replaced.
 }
 
 /** The rows of a result came to more bytes than the caller wants to hold. */
@@ -314,30 +370,29 @@ export class ResultTooLargeError extends Error {
   }
 }
 
-interface Message {
-  readonly step: FlushStep;
-  readonly values: readonly unknown[];
-  readonly isParsed: boolean;
-}
-
 // The columns of prepared statements, by connection and name: Postgres refuses to run one whose columns have changed,
 // so that they need not be asked for each time.
-const fieldsOf = new WeakMap<Wire, Map<string, readonly pg.FieldDef[]>>();
+const fieldsOf = new WeakMap<Wire, Map<string, readonly Field[]>>();
 
 /** The caller gets columns with the result, and may change them. */
-function copyOf(fields: readonly pg.FieldDef[]): readonly pg.FieldDef[] {
+function copyOf(fields: readonly Field[]): readonly Field[] {
   return fields.map((field) => ({ ...field }));
 }
 
-/** @param begun what the same flush parses before, by name; the step joins it */
-function isParsed(wire: Wire, { name, text }: FlushStep, begun: Map<string, string>): boolean {
-  if (name === undefined) return false;
-  const known = wire.parsedStatements[name] ?? begun.get(name);
-  if (known !== undefined && known !== text) {
-    throw new TypeError(`the prepared statement '${name}' was made for another text on this connection`);
+/** Which of the messages need no Parse any more; an error when one's name stands for another text. */
+function parsedOf(wire: Wire, messages: readonly Message[]): readonly boolean[] | Error {
+  const begun = new Map<string, string>();
+  const parsed: boolean[] = [];
+  for (const { step } of messages) {
+    const { name, text } = step;
+    const known = name === undefined ? undefined : (wire.parsedStatements[name] ?? begun.get(name));
+    if (known !== undefined && known !== text) {
+      return new TypeError(`the prepared statement '${name}' was made for another text on this connection`);
+    }
+    if (name !== undefined) begun.set(name, text);
+    parsed.push(known !== undefined);
   }
-  begun.set(name, text);
-  return known !== undefined;
+  return parsed;
 }
 
 // Inside the user's part any of these has ended the transaction, or begun one that outlives the flush.

@@ -1,5 +1,3 @@
-import pg from 'pg';
-
 import { AuthorizeError } from '../errors.ts';
 import type { Identity } from '../session/identity.ts';
 import { prologue } from '../session/prologue.ts';
@@ -7,11 +5,12 @@ import { ReusableSeals, type ReusableSeal } from '../session/reusable-seals.ts';
 import type { SealKey } from '../session/seal-key.ts';
 import { assertLoginIsRole, inspectLogin, type Login, type LoginRow } from './login.ts';
 import { flush, FlushError, type Flushed, type FlushOptions, type FlushStep } from './one-flush.ts';
+import { isDatabaseError, type PgClient, type PgPool, type Result } from './pg-client.ts';
 import { resetSession, resetSessionAndStatements } from './reset.ts';
 import { StatementMemory } from './statement-memory.ts';
 
 export interface SealedPoolOptions {
-  readonly pool: pg.Pool;
+  readonly pool: PgPool;
   /** The identity role that this pool serves. */
   readonly role: string;
   readonly key: () => Promise<SealKey>;
@@ -32,7 +31,7 @@ const resetSettings = { text: 'RESET ALL', name: 'drizzle-authorize:reset' };
  */
 export class SealedPool {
   readonly #options: SealedPoolOptions;
-  readonly #logins = new WeakMap<pg.PoolClient, Login>();
+  readonly #logins = new WeakMap<PgClient, Login>();
   readonly #seals: ReusableSeals;
   readonly #memory: StatementMemory;
 
@@ -61,7 +60,7 @@ export class SealedPool {
     identity: Identity,
     steps: readonly FlushStep[],
     options: RunOptions = {},
-  ): Promise<readonly pg.QueryResult[]> {
+  ): Promise<readonly Result[]> {
     const known = steps.map(({ text }) => this.#memory.recall(text));
     const named = steps.map((step, index) =>
       step.internal === true ? step : { name: known[index]?.name, ...step },
@@ -84,7 +83,7 @@ export class SealedPool {
     identity: Identity,
     steps: readonly FlushStep[],
     options: RunOptions & { readonly plain: boolean },
-  ): Promise<readonly pg.QueryResult[]> {
+  ): Promise<readonly Result[]> {
     const { before = [], ...flushOptions } = options;
     const client = await this.#take();
     let clean = Promise.resolve(true);
@@ -125,7 +124,7 @@ export class SealedPool {
     });
   }
 
-  async #take(): Promise<pg.PoolClient> {
+  async #take(): Promise<PgClient> {
     const client = await this.#options.pool.connect().catch(unreachable(this.#options.role));
     // While a client is out, the pool does not listen: a connection that breaks would end the process.
     client.on('error', brokenConnection);
@@ -133,10 +132,10 @@ export class SealedPool {
     return client;
   }
 
-  async #inspect(client: pg.PoolClient): Promise<void> {
+  async #inspect(client: PgClient): Promise<void> {
     try {
       const login = await inspectLogin(
-        async (text) => (await client.query<LoginRow>({ text, values: [] })).rows,
+        async (text) => (await client.query({ text, values: [] })).rows as readonly LoginRow[],
       );
       if (this.#options.allowPrivilegedLogin !== true) assertLoginIsRole(login, this.#options.role);
       this.#logins.set(client, login);
@@ -147,11 +146,11 @@ export class SealedPool {
   }
 
   // A seal that is refused was perhaps made by a clock that has been set since the connection was looked at.
-  #doubtLogin(client: pg.PoolClient, cause: unknown): void {
-    if (cause instanceof pg.DatabaseError && cause.code === '28000') this.#logins.delete(client);
+  #doubtLogin(client: PgClient, cause: unknown): void {
+    if (isDatabaseError(cause) && cause.code === '28000') this.#logins.delete(client);
   }
 
-  async #giveBack(client: pg.PoolClient, clean: Promise<boolean>): Promise<void> {
+  async #giveBack(client: PgClient, clean: Promise<boolean>): Promise<void> {
     const ended = await clean;
     // The driver believes that its prepared statements are still there.
     if (this.#options.anyStatement === true) Reflect.set(client.connection, 'parsedStatements', {});
@@ -170,7 +169,7 @@ export class SealedPool {
     return { ...step, internal: true, name: this.#prepares ? step.name : undefined };
   }
 
-  #loginOf(client: pg.PoolClient, identity: Identity): Login {
+  #loginOf(client: PgClient, identity: Identity): Login {
     const { role } = this.#options;
     if (identity.role !== role) {
       throw new AuthorizeError(
@@ -204,9 +203,7 @@ interface RunOptions extends Omit<FlushOptions, 'followUp'> {
 
 // "cached plan must not change result type", which PostgreSQL says of prepared statements alone.
 function isOutdatedPlan(error: unknown): boolean {
-  return (
-    error instanceof pg.DatabaseError && error.code === '0A000' && error.routine === 'RevalidateCachedQuery'
-  );
+  return isDatabaseError(error) && error.code === '0A000' && error.routine === 'RevalidateCachedQuery';
 }
 
 function brokenConnection(): void {
@@ -222,12 +219,12 @@ interface SealedConnectionParts {
 
 /** A connection that is somebody's for one explicit transaction. */
 export class SealedConnection {
-  readonly #client: pg.PoolClient;
+  readonly #client: PgClient;
   readonly #parts: SealedConnectionParts;
   #status: Flushed['status'] = 'I';
   #released = false;
 
-  constructor(client: pg.PoolClient, parts: SealedConnectionParts) {
+  constructor(client: PgClient, parts: SealedConnectionParts) {
     this.#client = client;
     this.#parts = parts;
   }
@@ -238,7 +235,7 @@ export class SealedConnection {
   }
 
   /** One statement in the transaction. */
-  async run(step: FlushStep): Promise<pg.QueryResult> {
+  async run(step: FlushStep): Promise<Result> {
     const [result] = await this.#flush([step]);
     if (result === undefined) throw new Error('the statement has no result');
     return result;
@@ -258,7 +255,7 @@ export class SealedConnection {
     await this.#parts.giveBack(clean);
   }
 
-  async #flush(steps: readonly FlushStep[]): Promise<readonly pg.QueryResult[]> {
+  async #flush(steps: readonly FlushStep[]): Promise<readonly Result[]> {
     if (this.#released) throw new AuthorizeError('ERR_TRANSACTION_ENDED', 'the transaction has ended');
     try {
       const { results, status } = await flush(this.#client, steps);

@@ -2,6 +2,7 @@ import type pg from 'pg';
 
 import { firstKeyword } from '../database/first-keyword.ts';
 import type { FlushStep } from '../database/one-flush.ts';
+import type { Result } from '../database/pg-client.ts';
 import { SealedPool, type SealedConnection } from '../database/sealed-pool.ts';
 import { AuthorizeError } from '../errors.ts';
 import { watch, type Observe, type Watched } from '../observe.ts';
@@ -112,7 +113,7 @@ function personalPool(pool: pg.Pool, sealed: SealedPool, person: Person): pg.Poo
     config: string | QueryConfig,
     values?: unknown,
     callback?: unknown,
-  ): Promise<pg.QueryResult> => {
+  ): Promise<Result> => {
     const step = stepOf(config, values, callback);
     return watch(person.observe, watchedStep(person, step), async (identified) => {
       if (person.statements === 'data') assertDataStatement(step.text);
@@ -139,7 +140,7 @@ function personalPool(pool: pg.Pool, sealed: SealedPool, person: Person): pg.Poo
   return Object.assign(Object.create(pool) as pg.Pool, { query, connect });
 }
 
-function watchedStep({ role }: Person, { text }: FlushStep): Watched<pg.QueryResult> {
+function watchedStep({ role }: Person, { text }: FlushStep): Watched<Result> {
   const statement = (): string => firstKeyword(text).toUpperCase();
   return {
     entry: 'node-postgres',
@@ -165,7 +166,7 @@ class PersonalClient {
     this.#person = person;
   }
 
-  async query(config: string | QueryConfig, values?: unknown, callback?: unknown): Promise<pg.QueryResult> {
+  async query(config: string | QueryConfig, values?: unknown, callback?: unknown): Promise<Result> {
     const step = stepOf(config, values, callback);
     return watch(this.#person.observe, watchedStep(this.#person, step), (identified) => {
       identified(this.#identity);
@@ -173,7 +174,7 @@ class PersonalClient {
     });
   }
 
-  async #query(step: FlushStep): Promise<pg.QueryResult> {
+  async #query(step: FlushStep): Promise<Result> {
     const keyword = firstKeyword(step.text);
     if (this.#state === 'new') return this.#begin(step, keyword);
     if (this.#state === 'ended') {
@@ -198,7 +199,7 @@ class PersonalClient {
     void this.#connection.release();
   }
 
-  async #begin(step: FlushStep, keyword: string): Promise<pg.QueryResult> {
+  async #begin(step: FlushStep, keyword: string): Promise<Result> {
     if (keyword !== 'begin' && keyword !== 'start') {
       this.release();
       throw new TypeError('$client.connect: begin a transaction first; single queries go to $client.query');
@@ -206,7 +207,7 @@ class PersonalClient {
     try {
       await this.#connection.begin(step);
       this.#state = 'open';
-      return { command: 'BEGIN', rowCount: null, oid: 0, fields: [], rows: [] };
+      return { command: 'BEGIN', rowCount: null, oid: null, fields: [], rows: [] };
     } catch (error) {
       // Drizzle does not release a connection on which BEGIN failed.
       this.release();

@@ -62,7 +62,6 @@ describe('every entry point', () => {
   // What a driver's own entry cannot do without; the others need none of the optional peers to be imported.
   const needs: Readonly<Record<string, readonly string[]>> = {
     'drizzle-authorize/neon-http': ['@neondatabase/serverless'],
-    'drizzle-authorize/node-postgres': ['pg'],
   };
   const [independent, dependent] = [false, true].map((has) =>
     entryPoints.filter((entry) => entry in needs === has),

@@ -1,10 +1,12 @@
 import pg from 'pg';
 
+import type { Field } from '../../database/pg-client.ts';
+
 /** Rows as node-postgres gives them in array mode with every value left as Postgres' text. */
 export interface TextResult {
   readonly command: string | null;
   readonly rowCount: number | null;
-  readonly fields: readonly pg.FieldDef[];
+  readonly fields: readonly Field[];
   readonly rows: readonly (readonly (string | null)[])[];
 }
 

@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import type { QueryResult } from 'pg';
-
 import type { FlushStep } from '../../database/one-flush.ts';
+import type { Result, TypeParsers } from '../../database/pg-client.ts';
 import type { SealedPool } from '../../database/sealed-pool.ts';
 import { firstKeyword } from '../../database/first-keyword.ts';
 import type { Verifier } from '../../jwt/index.ts';
@@ -89,7 +88,7 @@ async function answerSql(request: IncomingMessage, options: SqlHandlerOptions): 
       entry: 'gateway',
       role: headers.role,
       statement: () => (read.queries.length > 1 ? 'BATCH' : kindOf(read.queries[0])),
-      outcomes: (all: readonly QueryResult[]) =>
+      outcomes: (all: readonly Result[]) =>
         all.map(({ rowCount }, index) => ({ statement: kindOf(read.queries[index]), rows: rowCount })),
     },
     async (identified) => {
@@ -140,7 +139,7 @@ interface Asked {
 async function runQueries(
   { pool, identity, headers, body: { queries, isBatch } }: Asked,
   { assertAllowed, maxResultBytes }: SqlHandlerOptions,
-): Promise<readonly QueryResult[]> {
+): Promise<readonly Result[]> {
   for (const query of queries) assertAllowed(query.text);
   const steps = queries.map(({ text, values }): FlushStep => ({
     text,
@@ -171,9 +170,7 @@ async function identify({ role, token }: SqlHeaders, verifier: Verifier): Promis
 // One object for all visitors, so that a connection's seal for it serves again.
 const visitor: Identity = Object.freeze({ role: 'anonymous', claims: Object.freeze({}) });
 
-const asText = { getTypeParser: () => (value: string) => value } as unknown as NonNullable<
-  FlushStep['types']
->;
+const asText: TypeParsers = { getTypeParser: () => (value) => value };
 
 const commit: FlushStep = { text: 'COMMIT', internal: true, transactionControl: true };
 

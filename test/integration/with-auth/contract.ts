@@ -525,6 +525,21 @@ export function describeContract(name: string, kind: DriverKind): void {
           expect(titles(kept)).toEqual(['kept', 'read a book', 'water the plants']);
         });
 
+        it('takes statements that are not waited for one by one, also by the same name', async () => {
+          await db.$withAuth(alice).transaction(async (tx) => {
+            const undone = tx
+              .select()
+              .from(todos)
+              .where(eq(todos.done, sql.placeholder('done')))
+              .prepare('undone_at_once');
+            const [open, done] = await Promise.all([
+              undone.execute({ done: false }),
+              undone.execute({ done: true }),
+            ]);
+            expect([open.length, done.length]).toEqual([2, 0]);
+          });
+        });
+
         it('is over when its callback is', async () => {
           let escaped: Pick<Plain, 'select'> | undefined;
           await db.$withAuth(alice).transaction(async (tx) => {

@@ -77,6 +77,9 @@ describe('the pool of a handle', () => {
     expect(await refusal(handle.execute(sql`select 1 / 0`))).toBe('22012');
     expect(await refusal(handle.execute(sql`select from nowhere`))).toBe('42P01');
     expect(await refusal(handle.execute(sql`selekt 1`))).toBe('ERR_STATEMENT_REFUSED');
+    const circular: Record<string, unknown> = {};
+    circular.self = circular;
+    await expect(handle.execute(sql`select ${circular}::jsonb`)).rejects.toThrow();
     expect(await pid()).toBe(first);
   });
 });
