@@ -7,6 +7,7 @@ import { assertLoginIsRole, inspectLogin, type Login, type LoginRow } from './lo
 import { flush, FlushError, type Flushed, type FlushOptions, type FlushStep } from './one-flush.ts';
 import { isDatabaseError, type PgClient, type PgPool, type Result } from './pg-client.ts';
 import { resetSession, resetSessionAndStatements } from './reset.ts';
+import type { loadStatementJudge } from './statement-judge.ts';
 import { StatementMemory } from './statement-memory.ts';
 
 export interface SealedPoolOptions {
@@ -20,6 +21,8 @@ export interface SealedPoolOptions {
   readonly anyStatement?: boolean;
   /** Prepare what comes again on each connection, our own statements as well. Default: true; never with `anyStatement`. */
   readonly prepare?: boolean;
+  /** Looks at statements that come again: those that leave nothing need less of a reset, and may be prepared. */
+  readonly loadJudge?: typeof loadStatementJudge;
 }
 
 // Settings alone, inside the transaction: a failure undoes what it would have undone.
@@ -38,7 +41,7 @@ export class SealedPool {
   constructor(options: SealedPoolOptions) {
     this.#options = options;
     this.#seals = new ReusableSeals(options.key);
-    this.#memory = new StatementMemory({ prepare: this.#prepares });
+    this.#memory = new StatementMemory({ prepare: this.#prepares, loadJudge: options.loadJudge });
   }
 
   get #prepares(): boolean {

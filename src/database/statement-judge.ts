@@ -1,7 +1,7 @@
 import { maxStatementDepth, statementDepth } from './statement-depth.ts';
 
 /** What PostgreSQL's own parser shows of a statement. */
-export interface Judgement {
+interface Judgement {
   /** Proved to leave nothing on its connection but what RESET ALL takes back, unless the owner's functions do. */
   readonly isPlainRead: boolean;
   /** Its text holds no value that could be somebody's: whoever reads it learns what is asked, and not of whom. */

@@ -1,6 +1,6 @@
 import { bytesOf, toHex } from '../session/bytes.ts';
 import { createMac, nodeCrypto } from '../session/mac.ts';
-import { loadStatementJudge } from './statement-judge.ts';
+import type { loadStatementJudge } from './statement-judge.ts';
 
 /** What is known of a statement's text. */
 export interface KnownStatement {
@@ -27,6 +27,13 @@ const maxNamed = 100;
 const maxKnown = 1_000;
 const maxLength = 16_384;
 
+export interface StatementMemoryOptions {
+  /** Whether names are given. */
+  readonly prepare: boolean;
+  /** Without it nothing is known of any statement: all are cleared up after, and none is prepared. */
+  readonly loadJudge: typeof loadStatementJudge | undefined;
+}
+
 /**
  * Remembers the statements that come again and again, so that they need not be planned and cleared up after each time.
  *
@@ -34,20 +41,20 @@ const maxLength = 16_384;
  * holds a value, and not a parameter in its place.
  */
 export class StatementMemory {
+  readonly #options: StatementMemoryOptions;
   readonly #known = new Map<string, Memory>();
-  readonly #prepare: boolean;
   #named = 0;
 
-  /** @param options.prepare whether names are given */
-  constructor(options: { readonly prepare: boolean }) {
-    this.#prepare = options.prepare;
+  constructor(options: StatementMemoryOptions) {
+    this.#options = options;
   }
 
   /** Counts a use of the text, and says what is known of it. */
   recall(text: string): KnownStatement {
     const known = this.#known.get(text) ?? this.#remember(text);
     known.uses += 1;
-    if (known.uses === usesUntilJudged) void judge(text, known);
+    const { loadJudge } = this.#options;
+    if (known.uses === usesUntilJudged && loadJudge !== undefined) void judge(text, known, loadJudge);
     // The look may end later than the fifth use began.
     if (known.uses >= usesUntilNamed && known.name === undefined) this.#giveName(known);
     return { name: known.name, isPlainRead: known.isPlainRead };
@@ -70,7 +77,7 @@ export class StatementMemory {
   }
 
   #giveName(known: Memory): void {
-    if (!this.#prepare || known.possibleName === undefined || this.#named >= maxNamed) return;
+    if (!this.#options.prepare || known.possibleName === undefined || this.#named >= maxNamed) return;
     this.#named += 1;
     known.name = known.possibleName;
   }
@@ -82,9 +89,10 @@ export class StatementMemory {
   }
 }
 
-async function judge(text: string, known: Memory): Promise<void> {
+async function judge(text: string, known: Memory, load: typeof loadStatementJudge): Promise<void> {
   try {
-    const judged = await loadStatementJudge();
+    const judged = await load();
+    // After the query at hand. Where there is no setImmediate there is no judge.
     await new Promise(setImmediate);
     const { isPlainRead, holdsNoValue } = judged(text);
     known.isPlainRead = isPlainRead;

@@ -4,6 +4,7 @@ import { firstKeyword } from '../database/first-keyword.ts';
 import type { FlushStep } from '../database/one-flush.ts';
 import type { Result } from '../database/pg-client.ts';
 import { SealedPool, type SealedConnection } from '../database/sealed-pool.ts';
+import { loadStatementJudge } from '../database/statement-judge.ts';
 import { AuthorizeError } from '../errors.ts';
 import { watch, type Observe, type Watched } from '../observe.ts';
 import type { Identity } from '../session/identity.ts';
@@ -64,6 +65,7 @@ export function withAuth<Database extends object>(
     allowPrivilegedLogin,
     anyStatement: statements === 'any',
     prepare: options.prepare !== false,
+    loadJudge: loadStatementJudge,
   };
   const handleOf = new Map<string, (identity: IdentitySource) => Database>();
   const serve = (servedRole: string, served: object, option: string): void => {

@@ -1,6 +1,7 @@
 import pg from 'pg';
 
 import { SealedPool } from '../database/sealed-pool.ts';
+import { loadStatementJudge } from '../database/statement-judge.ts';
 import type { SealKey } from '../session/seal-key.ts';
 
 export interface RolePoolsOptions {
@@ -56,7 +57,10 @@ export function createRolePools(options: RolePoolsOptions): RolePools {
     });
     // An idle connection that Postgres closed: the pool replaces it when one is needed.
     pool.on('error', () => {});
-    pools.set(role, { pool, sealed: new SealedPool({ pool, role, key: options.key }) });
+    pools.set(role, {
+      pool,
+      sealed: new SealedPool({ pool, role, key: options.key, loadJudge: loadStatementJudge }),
+    });
   }
   return {
     roles: [...pools.keys()],
