@@ -22,7 +22,7 @@ export interface SealedPoolOptions {
   /** Prepare what comes again on each connection, our own statements as well. Default: true; never with `anyStatement`. */
   readonly prepare?: boolean;
   /** Looks at statements that come again: those that leave nothing need less of a reset, and may be prepared. */
-  readonly loadJudge?: typeof loadStatementJudge;
+  readonly loadJudge?: typeof loadStatementJudge | undefined;
 }
 
 // Settings alone, inside the transaction: a failure undoes what it would have undone.

@@ -27,7 +27,7 @@ const maxNamed = 100;
 const maxKnown = 1_000;
 const maxLength = 16_384;
 
-export interface StatementMemoryOptions {
+interface StatementMemoryOptions {
   /** Whether names are given. */
   readonly prepare: boolean;
   /** Without it nothing is known of any statement: all are cleared up after, and none is prepared. */
