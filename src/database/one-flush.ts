@@ -243,6 +243,8 @@ class FlushQuery implements Submittable {
 
   handleCopyInResponse(): void {
     this.#wire.sendCopyFail('COPY is not possible here');
+    // The Sync behind the statement was dropped, as each is while data may come.
+    this.#wire.sync();
   }
 
   handleCopyData(): void {

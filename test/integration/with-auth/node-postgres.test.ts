@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { withAuth, type WithAuth, type WithAuthOptions } from '../../../src/driver/node-postgres.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
-import { withClient, type SealedDatabase } from '../../support/sealed-database.ts';
+import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, schema, todos } from '../../support/todo-app.ts';
 import { describeContract, refusal, titles, type Driver } from './contract.ts';
 
@@ -138,6 +138,18 @@ describe('after use', () => {
     expect(await refusal(free.$withAuth(alice).execute(sql`begin`))).toBe('ERR_CONNECTION_IN_DOUBT');
     expect(await refusal(free.$withAuth(alice).execute(sql`commit`))).toBe('ERR_CONNECTION_IN_DOUBT');
     expect(await free.$withAuth(bob).$count(todos)).toBe(2);
+  });
+
+  it('COPY from the client fails in the end, where any is allowed, and waits for nothing', async () => {
+    await runAsOwner(database.ownerUrl, [
+      'CREATE TABLE IF NOT EXISTS lines (line text)',
+      'GRANT INSERT ON lines TO authenticated',
+    ]);
+    const handle = connected({ max: 1 }, { statements: 'any' }).$withAuth(alice);
+    const copy = sql`copy lines from stdin`;
+    expect(await refusal(handle.execute(copy))).toBe('08P01');
+    expect(await refusal(handle.transaction((tx) => tx.execute(copy)))).toBe('57014');
+    expect(await handle.$count(todos)).toBe(2);
   });
 });
 
