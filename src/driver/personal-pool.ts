@@ -85,6 +85,8 @@ class PersonalClient {
     const keyword = firstKeyword(step.text);
     if (this.#state === 'new') return this.#begin(step, keyword);
     if (this.#state === 'ended') {
+      // Drizzle rolls back when a commit has failed. PostgreSQL has done so, and its error is the one to be told.
+      if (keyword === 'rollback' && endsTransaction(step.text, keyword)) return resultOf('ROLLBACK');
       throw new AuthorizeError(
         'ERR_TRANSACTION_ENDED',
         'the transaction that this handle belongs to has ended',
@@ -123,13 +125,17 @@ class PersonalClient {
     try {
       await this.#connection.begin(step);
       this.#state = 'open';
-      return { command: 'BEGIN', rowCount: null, oid: null, fields: [], rows: [] };
+      return resultOf('BEGIN');
     } catch (error) {
       // Drizzle does not release a connection on which BEGIN failed.
       this.release();
       throw error;
     }
   }
+}
+
+function resultOf(command: string): Result {
+  return { command, rowCount: null, oid: null, fields: [], rows: [] };
 }
 
 function endsTransaction(text: string, keyword: string): boolean {

@@ -540,6 +540,15 @@ export function describeContract(name: string, kind: DriverKind): void {
           });
         });
 
+        it('that cannot be committed fails with the error of the commit', async () => {
+          const work = db.$withAuth(alice).transaction(async (tx) => {
+            // The constraint is looked at when the transaction ends.
+            await tx.insert(todos).values({ title: 'read a book' });
+          });
+          expect(await refusal(work)).toBe('23505');
+          expect(await db.$withAuth(alice).$count(todos)).toBe(2);
+        });
+
         it('is over when its callback is', async () => {
           let escaped: Pick<Plain, 'select'> | undefined;
           await db.$withAuth(alice).transaction(async (tx) => {
