@@ -5,7 +5,7 @@
  */
 
 export interface PgPool {
-  connect(): Promise<PgClient>;
+  connect(callback: (error: unknown, client: PgClient | undefined) => void): void;
 }
 
 /** A client that a pool has handed out. */

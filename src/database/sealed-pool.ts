@@ -128,9 +128,8 @@ export class SealedPool {
   }
 
   async #take(): Promise<PgClient> {
-    const client = await this.#options.pool.connect().catch(unreachable(this.#options.role));
-    // While a client is out, the pool does not listen: a connection that breaks would end the process.
-    client.on('error', brokenConnection);
+    const { pool, role } = this.#options;
+    const client = await takeFrom(pool).catch(unreachable(role));
     if (!this.#logins.has(client)) await this.#inspect(client);
     return client;
   }
@@ -184,6 +183,21 @@ export class SealedPool {
     if (login === undefined) throw new Error('the connection was not inspected');
     return login;
   }
+}
+
+// While a client is out, the pool does not listen: a connection that breaks would end the process. By callback, because
+// one can break before a promise has told of it.
+function takeFrom(pool: PgPool): Promise<PgClient> {
+  return new Promise((resolve, reject) => {
+    pool.connect((error, client) => {
+      if (client === undefined) {
+        reject(error as Error);
+        return;
+      }
+      client.on('error', brokenConnection);
+      resolve(client);
+    });
+  });
 }
 
 // Postgres' own words, and the pool's, say enough; those of the network do not.
