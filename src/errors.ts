@@ -30,6 +30,7 @@ export const errorCodes = {
   ERR_SERVER_UNSUPPORTED: 'the PostgreSQL server is too old to be trusted with row level security',
   ERR_STATEMENT_REFUSED: 'the kind of statement is not allowed to an identity role',
   ERR_TRANSACTION_ENDED: 'the transaction that this handle belongs to has ended',
+  ERR_CONNECTION_POOLED: 'the connection is handed on between statements, by a pooler',
   ERR_CONNECTION_IN_DOUBT: 'the connection was left in an unknown state and has been closed',
   ERR_MIGRATIONS_MISSING: 'the database does not have the auth schema yet',
   ERR_MIGRATION_INCOMPLETE: 'the newest migration was not finished',

@@ -1,6 +1,7 @@
 import { AuthorizeError } from '../errors.ts';
 import {
   codecOf,
+  connectionError,
   isDatabaseError,
   type Field,
   type PgClient,
@@ -168,7 +169,7 @@ class FlushQuery implements Submittable {
     maxResultBytes: number,
     followUp: string | undefined,
   ) {
-    this.#wire = client.connection as Wire;
+    this.#wire = client.connection as unknown as Wire;
     this.#messages = messages;
     this.#maxResultBytes = maxResultBytes;
     this.#followUp = followUp;
@@ -252,7 +253,7 @@ class FlushQuery implements Submittable {
   }
 
   handleError(error: unknown): void {
-    this.#error ??= error;
+    this.#error ??= connectionError(error);
     if (isDatabaseError(error)) this.#expectReady();
     else this.#finish(undefined);
   }

@@ -10,7 +10,9 @@ export interface PgPool {
 
 /** A client that a pool has handed out. */
 export interface PgClient extends TypeParsers {
-  readonly connection: object;
+  /** `pg.native` has none. */
+  readonly connection?: PgConnection;
+  readonly host?: string;
   /** Sends queries without waiting for the answers of those before; node-postgres has it from 8.23 on. */
   pipeline?: boolean;
   query(query: Submittable): unknown;
@@ -20,6 +22,11 @@ export interface PgClient extends TypeParsers {
   on(event: 'error', listener: () => void): unknown;
   off(event: 'error', listener: () => void): unknown;
   release(destroy: boolean): void;
+}
+
+interface PgConnection {
+  readonly stream: { readonly destroyed: boolean };
+  emit(event: 'end'): unknown;
 }
 
 /** A query that writes its own messages; the client calls its `handle…` methods as the answers arrive. */
@@ -118,4 +125,20 @@ export function isDatabaseError(
   error: unknown,
 ): error is Error & { readonly code: string | undefined; readonly routine: string | undefined } {
   return error instanceof Error && 'severity' in error && typeof error.severity === 'string';
+}
+
+/**
+ * What a connection failed of, as an error. A WebSocket tells it by an event, which at best holds one, and which
+ * `@neondatabase/serverless` passes on as if it were one.
+ */
+export function connectionError(failure: unknown): unknown {
+  if (!isEvent(failure)) return failure;
+  return failure.error instanceof Error
+    ? failure.error
+    : new Error('the WebSocket to the database has failed');
+}
+
+/** Whether a connection's failure is one of its WebSocket. */
+export function isEvent(failure: unknown): failure is { readonly type: string; readonly error?: unknown } {
+  return typeof failure === 'object' && failure !== null && !(failure instanceof Error) && 'type' in failure;
 }

@@ -5,7 +5,14 @@ import { ReusableSeals, type ReusableSeal } from '../session/reusable-seals.ts';
 import type { SealKey } from '../session/seal-key.ts';
 import { assertLoginIsRole, inspectLogin, type Login, type LoginRow } from './login.ts';
 import { flush, FlushError, type Flushed, type FlushOptions, type FlushStep } from './one-flush.ts';
-import { isDatabaseError, type PgClient, type PgPool, type Result } from './pg-client.ts';
+import {
+  connectionError,
+  isDatabaseError,
+  isEvent,
+  type PgClient,
+  type PgPool,
+  type Result,
+} from './pg-client.ts';
 import { resetSession, resetSessionAndStatements } from './reset.ts';
 import type { loadStatementJudge } from './statement-judge.ts';
 import { StatementMemory } from './statement-memory.ts';
@@ -136,6 +143,7 @@ export class SealedPool {
 
   async #inspect(client: PgClient): Promise<void> {
     try {
+      assertOwnBackend(client.host, this.#options.role);
       const login = await inspectLogin(
         async (text) => (await client.query({ text, values: [] })).rows as readonly LoginRow[],
       );
@@ -143,7 +151,7 @@ export class SealedPool {
       this.#logins.set(client, login);
     } catch (error) {
       void this.#giveBack(client, Promise.resolve(false));
-      throw error;
+      throw connectionError(error);
     }
   }
 
@@ -153,11 +161,18 @@ export class SealedPool {
   }
 
   async #giveBack(client: PgClient, clean: Promise<boolean>): Promise<void> {
-    const ended = await clean;
+    const isClean = await clean;
+    const { connection } = client;
     // The driver believes that its prepared statements are still there.
-    if (this.#options.anyStatement === true) Reflect.set(client.connection, 'parsedStatements', {});
+    if (this.#options.anyStatement === true && connection !== undefined) {
+      Reflect.set(connection, 'parsedStatements', {});
+    }
     client.off('error', brokenConnection);
-    client.release(!ended);
+    const hasEnded = connection?.stream.destroyed === true;
+    client.release(!isClean);
+    // The pool of @neondatabase/serverless waits for the end of a connection that has ended before, and with it whoever
+    // waits for a connection.
+    if (hasEnded) connection.emit('end');
   }
 
   #prologue({ text, checked }: ReusableSeal): FlushStep {
@@ -191,7 +206,7 @@ function takeFrom(pool: PgPool): Promise<PgClient> {
   return new Promise((resolve, reject) => {
     pool.connect((error, client) => {
       if (client === undefined) {
-        reject(error as Error);
+        reject(error);
         return;
       }
       client.on('error', brokenConnection);
@@ -201,16 +216,31 @@ function takeFrom(pool: PgPool): Promise<PgClient> {
 }
 
 // Postgres' own words, and the pool's, say enough; those of the network do not.
-function unreachable(role: string): (error: unknown) => never {
-  return (error) => {
+function unreachable(role: string): (failure: unknown) => never {
+  return (failure) => {
+    const error = connectionError(failure);
     const code = error instanceof Error && 'syscall' in error && 'code' in error ? error.code : undefined;
-    if (typeof code !== 'string') throw error;
+    if (typeof code !== 'string' && !isEvent(failure)) throw error;
+    const reason = typeof code === 'string' ? code : 'the WebSocket failed';
     throw new AuthorizeError(
       'ERR_DATABASE_UNREACHABLE',
-      `the database of the role '${role}' cannot be reached (${code})`,
+      `the database of the role '${role}' cannot be reached (${reason})`,
       { cause: error, hint: 'check the connection URL of the role and that PostgreSQL runs there' },
     );
   };
+}
+
+/** The hosts at which Neon runs PgBouncer in transaction mode. */
+const neonPooler = /^[^.]+-pooler\.(?:[^.]+\.)*neon\.tech$/iu;
+
+// There the reset would reach another backend than the statements, and theirs would serve the next person as it is.
+function assertOwnBackend(host: string | undefined, role: string): void {
+  if (host === undefined || !neonPooler.test(host)) return;
+  throw new AuthorizeError(
+    'ERR_CONNECTION_POOLED',
+    `the connection of the role '${role}' goes through Neon's pooler, which hands it on between statements`,
+    { hint: 'take the connection URL whose host has no -pooler' },
+  );
 }
 
 interface RunOptions extends Omit<FlushOptions, 'followUp'> {

@@ -6,6 +6,7 @@ import { addMembers, noAnonymousDatabase, withHandles, type WithAuth } from './h
 import { isNeonClient, personalClient, type NeonClient, type PersonalClientOptions } from './neon-client.ts';
 import { SealedEndpoint } from './neon-direct.ts';
 import { assertGatewayConnectionString, bearerRunner, clientRunner } from './neon-gateway.ts';
+import { refuseRawQuery } from './refuse-raw-query.ts';
 import { cloneWithClient, type DrizzleDatabase } from './session-clone.ts';
 import {
   parseObserve,
@@ -197,8 +198,4 @@ function handleFor<Database extends object>(
     // Drizzle's own $withAuth leaves its token on the database, from where it would go along with execute().
     database: { $withAuth: undefined, authToken: undefined },
   });
-}
-
-function refuseRawQuery(): Promise<never> {
-  return Promise.reject(new TypeError('session.query: use execute() of the handle'));
 }

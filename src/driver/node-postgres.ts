@@ -29,9 +29,9 @@ export interface WithAuthOptions extends VerifyingOptions {
  * Emits, ahead of each query: `select auth.check(set_config('authorize.seal', $1, true))`.
  *
  * @throws TypeError when the database is not one of drizzle-orm/node-postgres over a pool, or an option is wrong
- * @throws AuthorizeError `ERR_KEY_MISSING`, `ERR_KEY_INVALID`; from a query `ERR_LOGIN_PRIVILEGED`, `ERR_LOGIN_ROLE`,
- *   `ERR_MIGRATIONS_MISSING`, `ERR_STATEMENT_REFUSED` and the errors of the verifier. Errors of PostgreSQL pass as
- *   Drizzle gives them.
+ * @throws AuthorizeError `ERR_KEY_MISSING`, `ERR_KEY_INVALID`; from a query `ERR_CONNECTION_POOLED`,
+ *   `ERR_DATABASE_UNREACHABLE`, `ERR_LOGIN_PRIVILEGED`, `ERR_LOGIN_ROLE`, `ERR_MIGRATIONS_MISSING`,
+ *   `ERR_STATEMENT_REFUSED` and the errors of the verifier. Errors of PostgreSQL pass as Drizzle gives them.
  * @example
  * import { jwks } from 'drizzle-authorize/jwt';
  * import { withAuth } from 'drizzle-authorize/node-postgres';

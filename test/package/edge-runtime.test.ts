@@ -4,14 +4,20 @@ import { build } from 'esbuild';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { type NeonEndpoint, startNeonEndpoint } from '../support/neon-endpoint.ts';
+import { type NeonWebSocket, startNeonWebSocket } from '../support/neon-websocket.ts';
 import type { SealedDatabase } from '../support/sealed-database.ts';
-import { createTodoDatabase } from '../support/todo-app.ts';
+import { createTodoDatabase, resetTodos } from '../support/todo-app.ts';
 import { json, type KeyServer, startKeyServer } from '../unit/jwt/key-server.ts';
 import { createSigner, issuer, type Signer } from '../unit/jwt/signer.ts';
 import { type RunningWorker, startWorker } from './edge-runtime/workerd.ts';
 
 /** The entry points that promise to run where there is no Node. */
-const entryPoints = ['drizzle-authorize', 'drizzle-authorize/jwt', 'drizzle-authorize/neon-http'];
+const entryPoints = [
+  'drizzle-authorize',
+  'drizzle-authorize/jwt',
+  'drizzle-authorize/neon-http',
+  'drizzle-authorize/neon-serverless',
+];
 
 /**
  * The Worker of this test, and every entry point whole, as one file. A `node:` module cannot be found, and fails it.
@@ -48,6 +54,7 @@ let signer: Signer;
 let keyServer: KeyServer;
 let database: SealedDatabase;
 let endpoint: NeonEndpoint;
+let webSocket: NeonWebSocket;
 let code: string;
 let worker: RunningWorker;
 
@@ -57,10 +64,11 @@ beforeAll(async () => {
   database = await createTodoDatabase('edge_runtime');
   const { hostname, port } = new URL(database.ownerUrl);
   endpoint = await startNeonEndpoint({ host: hostname, port: Number(port) });
+  webSocket = await startNeonWebSocket({ host: hostname, port: Number(port) });
   code = await bundle(entryPoints);
 });
 afterAll(async () => {
-  await endpoint.close();
+  await Promise.all([endpoint.close(), webSocket.close()]);
   await Promise.all([keyServer.close(), database.drop()]);
 });
 
@@ -76,6 +84,7 @@ describe('in workerd, without nodejs_compat', () => {
     worker = await startWorker(code, {
       AUTHORIZE_KEY: database.authorizeKey,
       DATABASE_AUTHENTICATED_URL: database.authenticatedUrl,
+      DATABASE_SOCKET_URL: webSocket.through(database.authenticatedUrl),
       ENDPOINT_URL: endpoint.url,
       ISSUER: issuer,
       KEY_SET_URL: keyServer.url,
@@ -121,21 +130,26 @@ describe('in workerd, without nodejs_compat', () => {
     expect(await ask(path, await signer.sign(expired))).toEqual({ code: 'ERR_TOKEN_EXPIRED' });
   });
 
-  it('each person has rows of their own, also when they ask at once', async () => {
+  it.each([
+    ['HTTP', '/todos', 'from the edge'],
+    ['a WebSocket', '/socket/todos', 'from the socket'],
+  ])('each person has rows of their own over %s, also when they ask at once', async (_, path, added) => {
     const [alice, bob] = await Promise.all(
       ['alice', 'bob'].map((sub) => signer.sign({ ...validClaims, sub })),
     );
     const titles = async (token: string | undefined): Promise<readonly string[]> =>
-      ((await ask('/todos', token)) as readonly { title: string }[]).map(({ title }) => title);
+      ((await ask(path, token)) as readonly { title: string }[]).map(({ title }) => title);
+    await resetTodos(database);
     expect(await Promise.all([titles(alice), titles(bob), titles(alice)])).toEqual([
       ['water the plants', 'read a book'],
       ['read a book', 'call mum'],
       ['water the plants', 'read a book'],
     ]);
-    expect(await ask('/todos/add', bob)).toMatchObject([{ userId: 'bob', title: 'from the edge' }]);
-    expect(await titles(alice)).not.toContain('from the edge');
+    expect(await ask(`${path}/add`, bob)).toMatchObject([{ userId: 'bob', title: added }]);
+    expect(await titles(bob)).toContain(added);
+    expect(await titles(alice)).not.toContain(added);
     const forger = await createSigner('ES256');
-    expect(await ask('/todos', await forger.sign({ ...validClaims, sub: 'bob' }))).toEqual({
+    expect(await ask(path, await forger.sign({ ...validClaims, sub: 'bob' }))).toEqual({
       code: 'ERR_TOKEN_SIGNATURE',
     });
   });

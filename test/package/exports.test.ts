@@ -71,6 +71,19 @@ const promised: Readonly<Record<string, Exports>> = {
       'WithoutOwnAuth',
     ],
   },
+  './neon-serverless': {
+    values: ['withAuth'],
+    types: [
+      'AuthorizeEvent',
+      'Identity',
+      'Observe',
+      'QueryEvent',
+      'RefusalEvent',
+      'TokenInput',
+      'WithAuth',
+      'WithAuthOptions',
+    ],
+  },
   './jwt': {
     values: ['KeySetError', 'TokenError', 'createVerifier', 'customKeys', 'jwks'],
     types: [

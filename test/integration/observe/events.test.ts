@@ -1,26 +1,33 @@
 import { inspect } from 'node:util';
 
-import { neon } from '@neondatabase/serverless';
+import { neon, Pool } from '@neondatabase/serverless';
 import { sql } from 'drizzle-orm';
 import { drizzle as drizzleNeon } from 'drizzle-orm/neon-http';
+import { drizzle as drizzleNeonSocket } from 'drizzle-orm/neon-serverless';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { withAuth as withAuthNeon } from '../../../src/driver/neon-http.ts';
+import { withAuth as withAuthNeonSocket } from '../../../src/driver/neon-serverless.ts';
 import { withAuth } from '../../../src/driver/node-postgres.ts';
+import type { WithAuth } from '../../../src/driver/handle.ts';
 import { createGateway, type Gateway } from '../../../src/gateway/index.ts';
 import type { AuthorizeEvent } from '../../../src/observe.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { startNeonEndpoint, type NeonEndpoint } from '../../support/neon-endpoint.ts';
 import { atHost, serveHost } from '../../support/neon-hosts.ts';
+import { startNeonWebSocket, type NeonWebSocket } from '../../support/neon-websocket.ts';
 import type { SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
+import type { Plain } from '../with-auth/contract.ts';
 
 let database: SealedDatabase;
 let issuer: TestIssuer;
 let pool: pg.Pool;
 let endpoint: NeonEndpoint;
+let webSocket: NeonWebSocket;
+let neonPool: Pool;
 let gateway: Gateway;
 let alice: string;
 let events: AuthorizeEvent[] = [];
@@ -35,6 +42,8 @@ beforeAll(async () => {
   pool = new pg.Pool({ connectionString: database.authenticatedUrl, max: 2 });
   const { hostname, port } = new URL(database.ownerUrl);
   endpoint = await startNeonEndpoint({ host: hostname, port: Number(port) });
+  webSocket = await startNeonWebSocket({ host: hostname, port: Number(port) });
+  neonPool = new Pool({ connectionString: webSocket.through(database.authenticatedUrl), max: 2 });
   gateway = await createGateway({
     connections: { authenticated: database.authenticatedUrl, anonymous: database.anonymousUrl },
     providers: [issuer.provider],
@@ -47,7 +56,8 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await Promise.all([gateway.close(), pool.end(), endpoint.close()]);
+  await Promise.all([gateway.close(), pool.end(), neonPool.end(), endpoint.close()]);
+  await webSocket.close();
   await database.drop();
 });
 
@@ -58,6 +68,7 @@ beforeEach(async () => {
 
 const options = () => ({ providers: [issuer.provider], key: database.authorizeKey, observe });
 const overPool = () => withAuth(drizzle({ client: pool, schema }), options());
+const overWebSocket = () => withAuthNeonSocket(drizzleNeonSocket({ client: neonPool, schema }), options());
 const overHttp = () =>
   withAuthNeon(drizzleNeon({ client: neon(atHost('direct', database.authenticatedUrl)), schema }), options());
 const throughGateway = (token: string) =>
@@ -80,8 +91,11 @@ const about = (entry: string, rest: object): object => ({
 });
 
 describe('each statement is told once, with who asked, and how many rows there were', () => {
-  it('by node-postgres, in and outside of a transaction', async () => {
-    const handle = overPool().$withAuth(alice);
+  it.each([
+    ['node-postgres', () => overPool().$withAuth(alice)],
+    ['neon-serverless', () => overWebSocket().$withAuth(alice)],
+  ])('by %s, in and outside of a transaction', async (entry, open) => {
+    const handle: Plain = open();
     await handle.select().from(todos);
     await handle.delete(todos);
     await handle.select().from(todos);
@@ -96,7 +110,7 @@ describe('each statement is told once, with who asked, and how many rows there w
         { type: 'query', statement: 'BEGIN', rows: null },
         { type: 'query', statement: 'INSERT', rows: 1 },
         { type: 'query', statement: 'COMMIT', rows: null },
-      ].map((event) => about('node-postgres', event)),
+      ].map((event) => about(entry, event)),
     );
   });
 
@@ -138,8 +152,11 @@ describe('each statement is told once, with who asked, and how many rows there w
 });
 
 describe('a refusal is told with its code', () => {
-  it('by node-postgres', async () => {
-    const db = overPool();
+  it.each([
+    ['node-postgres', overPool],
+    ['neon-serverless', overWebSocket],
+  ])('by %s', async (entry, open) => {
+    const db: WithAuth<Plain> = open();
     const handle = db.$withAuth(alice);
     await expect(db.$withAuth(`${alice}x`).select().from(todos)).rejects.toThrow();
     await expect(handle.execute(sql`listen x`)).rejects.toThrow();
@@ -151,7 +168,7 @@ describe('a refusal is told with its code', () => {
       { statement: 'INSERT', code: '42501' },
       { subject: undefined, statement: 'BEGIN', code: 'ERR_TOKEN_SIGNATURE' },
     ];
-    expect(told()).toEqual(refusals.map((event) => about('node-postgres', { type: 'refusal', ...event })));
+    expect(told()).toEqual(refusals.map((event) => about(entry, { type: 'refusal', ...event })));
   });
 
   it('by neon-http', async () => {

@@ -18,7 +18,7 @@ import { createTodoDatabase, resetTodos, schema, todos } from '../../support/tod
 // What every driver holds to, on a real PostgreSQL. What one driver alone can do, or does differently, is tested in its own file.
 
 /** A Drizzle database of any driver, whose `execute` gives rows as objects. */
-type Plain = PgDatabase<RowsHKT, typeof schema>;
+export type Plain = PgDatabase<RowsHKT, typeof schema>;
 
 interface RowsHKT extends PgQueryResultHKT {
   readonly type: Rows<this['row']>;

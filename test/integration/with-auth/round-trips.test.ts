@@ -1,98 +1,120 @@
+import { Pool } from '@neondatabase/serverless';
 import { sql } from 'drizzle-orm';
-import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
+import { drizzle as drizzleNeon } from 'drizzle-orm/neon-serverless';
+import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { withAuth as withAuthNeon } from '../../../src/driver/neon-serverless.ts';
 import { withAuth } from '../../../src/driver/node-postgres.ts';
 import { startCountingProxy, type CountingProxy } from '../../support/counting-proxy.ts';
-import { createIssuer } from '../../support/issuer.ts';
+import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
+import { startNeonWebSocket, type NeonWebSocket } from '../../support/neon-websocket.ts';
 import type { SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, schema, todos } from '../../support/todo-app.ts';
+import type { Plain } from './contract.ts';
 
 let database: SealedDatabase;
+let issuer: TestIssuer;
 let proxy: CountingProxy;
+let webSocket: NeonWebSocket;
 
 beforeAll(async () => {
   database = await createTodoDatabase('round_trips');
+  issuer = await createIssuer();
   const { hostname, port } = new URL(database.ownerUrl);
   proxy = await startCountingProxy({ host: hostname, port: Number(port) });
+  const counted = new URL(proxy.through(database.ownerUrl));
+  webSocket = await startNeonWebSocket({ host: counted.hostname, port: Number(counted.port) });
 });
 
 afterAll(async () => {
+  await webSocket.close();
   await proxy.close();
   await database.drop();
 });
 
-// A pool of one, so that a reset that the caller would have to wait for would be counted with the next query.
-async function withHandle(
-  work: (handle: NodePgDatabase<typeof schema>) => Promise<void>,
-  options: pg.PoolConfig = {},
-): Promise<void> {
-  const issuer = await createIssuer();
-  const connectionString = proxy.through(database.authenticatedUrl);
-  const pool = new pg.Pool({ connectionString, max: 1, ...options });
-  const db = withAuth(drizzle({ client: pool, schema }), {
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-  });
-  const handle = db.$withAuth(await issuer.token('alice'));
-  await handle.$count(todos);
-  proxy.takeRoundTrips();
-  try {
-    await work(handle);
-  } finally {
-    await pool.end();
-  }
+interface Opened {
+  readonly handle: Plain;
+  end(): Promise<void>;
 }
 
-it.each([false, true])(
-  'a query is one round trip, prologue and reset included; pool in pipeline mode: %s',
-  async (pipeline) => {
-    await withHandle(
-      async (handle) => {
-        await handle.select().from(todos);
-        expect(proxy.takeRoundTrips()).toBe(1);
-        await handle.query.todos.findMany({ with: { notes: true } });
-        expect(proxy.takeRoundTrips()).toBe(1);
-        await handle
-          .insert(todos)
-          .values({ title: `one more ${pipeline}` })
-          .returning();
-        expect(proxy.takeRoundTrips()).toBe(1);
-        await handle.execute(sql`select 1`);
-        expect(proxy.takeRoundTrips()).toBe(1);
-      },
-      { pipeline },
-    );
-  },
-);
+const options = () => ({ providers: [issuer.provider], key: database.authorizeKey });
 
-it('ten queries are ten', async () => {
-  await withHandle(async (handle) => {
-    for (let n = 0; n < 10; n += 1) await handle.select().from(todos);
-    expect(proxy.takeRoundTrips()).toBe(10);
-  });
-});
+// Pools of one, so that a reset that the caller would have to wait for would be counted with the next query.
+function overTcp(token: string, config: pg.PoolConfig = {}): Opened {
+  const connectionString = proxy.through(database.authenticatedUrl);
+  const pool = new pg.Pool({ connectionString, max: 1, ...config });
+  const db = withAuth(drizzle({ client: pool, schema }), options());
+  return { handle: db.$withAuth(token), end: () => pool.end() };
+}
 
-it('a failing query is one as well', async () => {
-  await withHandle(async (handle) => {
-    await expect(handle.execute(sql`select 1 / 0`)).rejects.toThrow();
-    expect(proxy.takeRoundTrips()).toBe(1);
-  });
-});
+function overWebSocket(token: string): Opened {
+  const connectionString = webSocket.through(database.authenticatedUrl);
+  const pool = new Pool({ connectionString, max: 1 });
+  const db = withAuthNeon(drizzleNeon({ client: pool, schema }), options());
+  return { handle: db.$withAuth(token), end: () => pool.end() };
+}
 
-it('a transaction is one to begin and be somebody, one a statement, one to commit', async () => {
-  await withHandle(async (handle) => {
-    await handle.transaction(async (tx) => {
-      await tx.select().from(todos);
-      await tx.select().from(todos);
+describe.each<[name: string, open: (token: string) => Opened]>([
+  ['node-postgres', overTcp],
+  ['node-postgres, with the pool in pipeline mode', (token) => overTcp(token, { pipeline: true })],
+  ['neon-serverless', overWebSocket],
+])('over %s', (name, open) => {
+  async function withHandle(work: (handle: Plain) => Promise<void>): Promise<void> {
+    const opened = open(await issuer.token('alice'));
+    const { handle } = opened;
+    await handle.$count(todos);
+    proxy.takeRoundTrips();
+    try {
+      await work(handle);
+    } finally {
+      await opened.end();
+    }
+  }
+
+  it('a query is one round trip, prologue and reset included', async () => {
+    await withHandle(async (handle) => {
+      await handle.select().from(todos);
+      expect(proxy.takeRoundTrips()).toBe(1);
+      await handle.query.todos.findMany({ with: { notes: true } });
+      expect(proxy.takeRoundTrips()).toBe(1);
+      await handle
+        .insert(todos)
+        .values({ title: `one more over ${name}` })
+        .returning();
+      expect(proxy.takeRoundTrips()).toBe(1);
+      await handle.execute(sql`select 1`);
+      expect(proxy.takeRoundTrips()).toBe(1);
     });
-    expect(proxy.takeRoundTrips()).toBe(4);
+  });
+
+  it('ten queries are ten', async () => {
+    await withHandle(async (handle) => {
+      for (let n = 0; n < 10; n += 1) await handle.select().from(todos);
+      expect(proxy.takeRoundTrips()).toBe(10);
+    });
+  });
+
+  it('a failing query is one as well', async () => {
+    await withHandle(async (handle) => {
+      await expect(handle.execute(sql`select 1 / 0`)).rejects.toThrow();
+      expect(proxy.takeRoundTrips()).toBe(1);
+    });
+  });
+
+  it('a transaction is one to begin and be somebody, one a statement, one to commit', async () => {
+    await withHandle(async (handle) => {
+      await handle.transaction(async (tx) => {
+        await tx.select().from(todos);
+        await tx.select().from(todos);
+      });
+      expect(proxy.takeRoundTrips()).toBe(4);
+    });
   });
 });
 
 it('the query does not run when the prologue fails', async () => {
-  const issuer = await createIssuer();
   const otherKey = `${database.authorizeKey.slice(0, -4)}AAAA`;
   const pool = new pg.Pool({ connectionString: proxy.through(database.authenticatedUrl), max: 1 });
   const db = withAuth(drizzle({ client: pool, schema }), { providers: [issuer.provider], key: otherKey });

@@ -1,8 +1,10 @@
-import { neon, neonConfig } from '@neondatabase/serverless';
+import { neon, neonConfig, Pool } from '@neondatabase/serverless';
 import { auth, authenticatedRole, authUid, crudPolicy, isAuthorizeError } from 'drizzle-authorize';
 import { createVerifier, customKeys, jwks } from 'drizzle-authorize/jwt';
 import { withAuth } from 'drizzle-authorize/neon-http';
+import { withAuth as withAuthOverSocket, type WithAuth } from 'drizzle-authorize/neon-serverless';
 import { drizzle } from 'drizzle-orm/neon-http';
+import { drizzle as drizzleOverSocket, type NeonDatabase } from 'drizzle-orm/neon-serverless';
 import { getTableConfig, PgDialect, pgTable, serial, text } from 'drizzle-orm/pg-core';
 
 // What a Worker does with the package. Bundled for the test, and run by workerd.
@@ -10,6 +12,8 @@ import { getTableConfig, PgDialect, pgTable, serial, text } from 'drizzle-orm/pg
 interface Environment {
   readonly AUTHORIZE_KEY: string;
   readonly DATABASE_AUTHENTICATED_URL: string;
+  /** The same database, with host and port of a WebSocket that leads to it. */
+  readonly DATABASE_SOCKET_URL: string;
   /** Where Neon's protocol is spoken. */
   readonly ENDPOINT_URL: string;
   readonly ISSUER: string;
@@ -45,6 +49,20 @@ function toAnswers(environment: Environment): Readonly<Record<string, Answer>> {
     key: environment.AUTHORIZE_KEY,
   });
 
+  neonConfig.useSecureWebSocket = false;
+  neonConfig.wsProxy = (name, port) => `${name}:${port}/v2`;
+  // A connection belongs to the request that opened it: each has a pool of its own.
+  const overSocket = async <Rows>(work: (ownDb: WithAuth<NeonDatabase>) => Promise<Rows>): Promise<Rows> => {
+    const client = new Pool({ connectionString: environment.DATABASE_SOCKET_URL });
+    try {
+      return await work(
+        withAuthOverSocket(drizzleOverSocket({ client }), { verifier: own, key: environment.AUTHORIZE_KEY }),
+      );
+    } finally {
+      await client.end();
+    }
+  };
+
   return {
     '/custom-keys': async (request) => own.verify(await request.text()),
     '/jwks': async (request) => fetched.verify(await request.text()),
@@ -53,6 +71,14 @@ function toAnswers(environment: Environment): Readonly<Record<string, Answer>> {
     '/todos': async (request) => db.$withAuth(request.text()).select().from(todos).orderBy(todos.id),
     '/todos/add': async (request) =>
       db.$withAuth(request.text()).insert(todos).values({ title: 'from the edge' }).returning(),
+    '/socket/todos': async (request) =>
+      overSocket(async (ownDb) => ownDb.$withAuth(request.text()).select().from(todos).orderBy(todos.id)),
+    '/socket/todos/add': async (request) =>
+      overSocket(async (ownDb) =>
+        ownDb
+          .$withAuth(request.text())
+          .transaction(async (tx) => tx.insert(todos).values({ title: 'from the socket' }).returning()),
+      ),
   };
 }
 

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 
 const source = new URL('../../../src/', import.meta.url);
-const entry = new URL('driver/neon-http.ts', source);
 
 /** What the files of an entry import at run time: its own files, and packages by the file that wants them. */
 function importsOf(start: URL): { files: ReadonlySet<string>; packages: ReadonlySet<string> } {
@@ -21,15 +20,27 @@ function importsOf(start: URL): { files: ReadonlySet<string>; packages: Readonly
   return { files, packages };
 }
 
-it('drizzle-authorize/neon-http loads where there is no node: and no pg', () => {
-  const { files, packages } = importsOf(entry);
-  expect([...packages].toSorted()).toEqual(['@neondatabase/serverless', 'jose']);
-  // Of the folder that knows pg, what only holds SQL and judges rows.
-  const database = new Set([...files].filter((file) => file.includes('/src/database/')));
-  const free = ['first-keyword.ts', 'login.ts', 'migrations-missing.ts', 'server-version.ts'];
-  expect(database).toEqual(new Set(free.map((name) => new URL(`database/${name}`, source).href)));
-  for (const file of files) {
-    const text = readFileSync(new URL(file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/gu, '');
-    expect(text, file).not.toMatch(/\bBuffer\b|\brequire\(|import\(|(?<!globalThis\.|host\.)\bprocess\b\./u);
-  }
-});
+// Of the folder that knows pg, what only holds SQL, judges rows, and speaks to clients by their shape.
+const judging = ['first-keyword.ts', 'login.ts', 'migrations-missing.ts', 'server-version.ts'];
+const pooling = ['one-flush.ts', 'pg-client.ts', 'reset.ts', 'sealed-pool.ts', 'statement-memory.ts'];
+
+it.each([
+  ['neon-http', ['@neondatabase/serverless', 'jose'], judging],
+  ['neon-serverless', ['jose'], [...judging, ...pooling]],
+])(
+  'drizzle-authorize/%s loads where there is no node: and no pg',
+  (entry, expectedPackages, expectedDatabase) => {
+    const { files, packages } = importsOf(new URL(`driver/${entry}.ts`, source));
+    expect([...packages].toSorted()).toEqual(expectedPackages);
+    const database = new Set([...files].filter((file) => file.includes('/src/database/')));
+    expect(database).toEqual(
+      new Set(expectedDatabase.map((name) => new URL(`database/${name}`, source).href)),
+    );
+    for (const file of files) {
+      const text = readFileSync(new URL(file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/gu, '');
+      expect(text, file).not.toMatch(
+        /\bBuffer\b|\brequire\(|import\(|(?<!globalThis\.|host\.)\bprocess\b\./u,
+      );
+    }
+  },
+);
