@@ -47,11 +47,14 @@ export interface Flushed {
 export class FlushError extends Error implements Pick<Flushed, 'status' | 'clean'> {
   readonly status: TransactionStatus;
   readonly clean: Promise<boolean>;
+  /** A prepared statement did not take its parameters, or what it reads has changed since: it has not run. */
+  readonly isUnfit: boolean;
 
-  constructor(cause: unknown, status: TransactionStatus, clean: Promise<boolean>) {
-    super('flush failed', { cause });
+  constructor({ error, status, isUnfit }: Omit<Outcome, 'results'>, clean: Promise<boolean>) {
+    super('flush failed', { cause: error });
     this.status = status;
     this.clean = clean;
+    this.isUnfit = isUnfit;
   }
 }
 
@@ -76,7 +79,7 @@ export async function flush(
     messages = steps.map(messagesOf(client));
   } catch (error) {
     // A value that cannot be written: nothing has been sent.
-    throw new FlushError(error, undefined, Promise.resolve(true));
+    throw new FlushError({ error, status: undefined, isUnfit: false }, Promise.resolve(true));
   }
   const query = new FlushQuery(client, messages, maxResultBytes, followUp);
   const follower = followUp === undefined ? undefined : new FollowUpQuery();
@@ -94,15 +97,16 @@ export async function flush(
     return succeeded;
   })();
 
-  const { error, results, status } = await outcome;
-  if (error !== undefined) throw new FlushError(error, status, clean);
-  return { results, status, clean };
+  const ended = await outcome;
+  if (ended.error !== undefined) throw new FlushError(ended, clean);
+  return { results: ended.results, status: ended.status, clean };
 }
 
 interface Outcome {
   readonly results: readonly Result[];
   readonly error: unknown;
   readonly status: TransactionStatus;
+  readonly isUnfit: boolean;
 }
 
 /** A client's connection, as it is given to a query that writes its own messages. */
@@ -118,9 +122,11 @@ interface Wire {
   /** By the simple protocol. */
   query(text: string): void;
   sendCopyFail(message: string): void;
-  on(event: 'readyForQuery' | 'end', listener: (message?: { status?: TransactionStatus }) => void): void;
-  off(event: 'readyForQuery' | 'end', listener: (message?: { status?: TransactionStatus }) => void): void;
+  on(event: WireEvent, listener: (message?: { status?: TransactionStatus }) => void): void;
+  off(event: WireEvent, listener: (message?: { status?: TransactionStatus }) => void): void;
 }
+
+type WireEvent = 'bindComplete' | 'readyForQuery' | 'end';
 
 /** A step as it is about to be sent. */
 interface Message {
@@ -161,7 +167,12 @@ class FlushQuery implements Submittable {
   #described: readonly Field[] | undefined;
   #bytes = 0;
   #error: unknown;
+  #isUnfit = false;
   #expectsReady = false;
+  #bound = 0;
+  readonly #countBound = (): void => {
+    this.#bound += 1;
+  };
 
   constructor(
     client: PgClient,
@@ -183,6 +194,7 @@ class FlushQuery implements Submittable {
     const wire = this.#wire;
     const parsed = parsedOf(wire, this.#messages);
     if (parsed instanceof Error) return parsed;
+    wire.on('bindComplete', this.#countBound);
     wire.stream.cork?.();
     for (const [index, { step, values, result }] of this.#messages.entries()) {
       const statement = step.name ?? '';
@@ -253,6 +265,14 @@ class FlushQuery implements Submittable {
   }
 
   handleError(error: unknown): void {
+    const step = this.#message?.step;
+    // Where the connection broke, nobody knows what has run.
+    this.#isUnfit =
+      this.#error === undefined &&
+      isDatabaseError(error) &&
+      step?.name !== undefined &&
+      step.internal !== true &&
+      this.#bound === this.#position;
     this.#error ??= connectionError(error);
     if (isDatabaseError(error)) this.#expectReady();
     else this.#finish(undefined);
@@ -303,10 +323,12 @@ class FlushQuery implements Submittable {
 
   #finish(status: TransactionStatus): void {
     this.callback();
+    this.#wire.off('bindComplete', this.#countBound);
     this.#settle({
       results: this.#messages.flatMap(({ result }) => (result === undefined ? [] : [result])),
       error: this.#error,
       status: this.#error instanceof AuthorizeError ? undefined : status,
+      isUnfit: this.#isUnfit,
     });
   }
 }

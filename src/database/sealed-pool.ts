@@ -82,13 +82,16 @@ export class SealedPool {
         plain: this.#options.anyStatement !== true && known.every(({ isPlainRead }) => isPlainRead),
       });
     } catch (error) {
-      if (!isOutdatedPlan(error)) throw error;
-      // A table has changed its columns. Nothing has run: the transaction ended with the error.
+      if (!(error instanceof FlushError)) throw error;
+      // Perhaps a table has changed its columns. Nothing has run: the transaction ended with the error.
+      const unnamed = steps.map((step) => ({ ...step, name: undefined }));
+      const results = await this.#run(identity, unnamed, { ...options, plain: false });
       for (const { text } of steps) this.#memory.forgetName(text);
-      return this.#run(identity, steps, { ...options, plain: false });
+      return results;
     }
   }
 
+  /** @throws FlushError when a prepared statement was unfit; else what is its cause */
   async #run(
     identity: Identity,
     steps: readonly FlushStep[],
@@ -115,7 +118,7 @@ export class SealedPool {
       if (!(error instanceof FlushError)) throw error;
       clean = error.clean;
       this.#doubtLogin(client, error.cause);
-      throw error.cause;
+      throw error.isUnfit ? error : error.cause;
     } finally {
       void this.#giveBack(client, clean);
     }
@@ -246,11 +249,6 @@ function assertOwnBackend(host: string | undefined, role: string): void {
 interface RunOptions extends Omit<FlushOptions, 'followUp'> {
   /** Runs ahead of the prologue, such as a START TRANSACTION with its isolation level. */
   readonly before?: readonly FlushStep[];
-}
-
-// "cached plan must not change result type", which PostgreSQL says of prepared statements alone.
-function isOutdatedPlan(error: unknown): boolean {
-  return isDatabaseError(error) && error.code === '0A000' && error.routine === 'RevalidateCachedQuery';
 }
 
 function brokenConnection(): void {

@@ -133,6 +133,36 @@ describe('a statement that comes again', () => {
     await runAsOwner(database.ownerUrl, ['DROP TABLE shapes']);
   });
 
+  it('takes what its table has come to take meanwhile, and refuses what it never took', async () => {
+    await runAsOwner(database.ownerUrl, [
+      'CREATE TABLE visits (id int)',
+      'GRANT SELECT, INSERT ON visits TO authenticated',
+    ]);
+    const add = (id: string) =>
+      alice.execute(sql`insert into visits values (${id})`).then(({ rowCount }) => rowCount);
+    expect(await times(8, () => add('1'))).toEqual(Array.from({ length: 8 }, () => 1));
+    await expect(add('one')).rejects.toMatchObject({ cause: { code: '22P02' } });
+    // That was no reason to forget what is prepared.
+    expect((await prepared()).filter((text) => text.includes('visits'))).toHaveLength(1);
+    expect(await add('2')).toBe(1);
+
+    // Prepared by the caller, under a name of their own.
+    const count = alice
+      .select({ n: sql<number>`count(*)::int` })
+      .from(sql`visits where id = ${sql.placeholder('id')}`)
+      .prepare('visits_of');
+    expect(await count.execute({ id: '1' })).toEqual([{ n: 8 }]);
+
+    await runAsOwner(database.ownerUrl, ['ALTER TABLE visits ALTER COLUMN id TYPE bigint']);
+    expect(await times(2, () => add('3000000000'))).toEqual([1, 1]);
+    expect(await count.execute({ id: '3000000000' })).toEqual([{ n: 2 }]);
+    await runAsOwner(database.ownerUrl, ['ALTER TABLE visits ALTER COLUMN id TYPE text']);
+    expect(await times(2, () => add('three'))).toEqual([1, 1]);
+    const { rows } = await alice.execute(sql`select count(*)::int as n from visits`);
+    expect(rows).toEqual([{ n: 13 }]);
+    await runAsOwner(database.ownerUrl, ['DROP TABLE visits']);
+  });
+
   it('describes its columns to each caller anew, who may change the description', async () => {
     const ask = () => alice.execute<{ title: string }>(sql`select title from todos order by title`);
     await times(8, async () => {
