@@ -8,14 +8,17 @@ export type ObservedEntry = 'node-postgres' | 'neon-http' | 'neon-serverless' | 
 
 interface Observed {
   readonly entry: ObservedEntry;
-  /** The identity role. */
+  /** The identity role; empty where the gateway was asked for one that it does not serve. */
   readonly role: string;
   /**
    * The claim `sub`; undefined for visitors, and where the token was refused before it said so. Not enumerable: an event that
    * is logged as a whole names nobody, and who wants the name in the log puts it there.
    */
   readonly subject: string | undefined;
-  /** Such as `SELECT`; `BATCH` for several that failed as one; empty where it was refused before it was read. */
+  /**
+   * Such as `SELECT`; `BATCH` for several that failed as one; `UNKNOWN` for what is no command of PostgreSQL; empty where it was
+   * refused before it was read.
+   */
   readonly statement: string;
   readonly durationMs: number;
 }
@@ -39,13 +42,16 @@ export interface RefusalEvent extends Observed {
 
 export type AuthorizeEvent = QueryEvent | RefusalEvent;
 
-/** Called once for each statement, after it. What it throws is dropped: watching a statement must not change it. */
+/**
+ * Called once for each statement, after it, and not waited for. What it throws or rejects with is dropped: watching a
+ * statement must not change it.
+ */
 export type Observe = (event: AuthorizeEvent) => void;
 
 export interface Watched<Result> {
   readonly entry: ObservedEntry;
   readonly role: string;
-  /** Asked for only when somebody watches. */
+  /** Its first word, in capitals. Asked for only when somebody watches. */
   readonly statement: () => string;
   /** Kind and rows of each statement that ran. */
   readonly outcomes: (result: Result) => readonly Outcome[];
@@ -74,15 +80,16 @@ export async function watch<Result>(
   ): void => {
     const { entry, role } = watched;
     const durationMs = performance.now() - startedAt;
-    const whole = Object.defineProperty({ ...event, entry, role, statement, durationMs }, 'subject', {
-      value: subject,
-      enumerable: false,
-    });
-    try {
-      observe(whole as AuthorizeEvent);
-    } catch {
+    const whole = Object.defineProperty(
+      { ...event, entry, role, statement: commandOf(statement), durationMs },
+      'subject',
+      { value: subject, enumerable: false },
+    );
+    // What it gives is a promise where it is an async function.
+    const told = async (): Promise<unknown> => observe(whole as AuthorizeEvent);
+    told().catch(() => {
       // Dropped, as the type says.
-    }
+    });
   };
   try {
     const result = await work(({ claims }) => {
@@ -94,6 +101,21 @@ export async function watch<Result>(
     tell({ type: 'refusal', code: codeOf(error) }, watched.statement());
     throw error;
   }
+}
+
+// The commands of PostgreSQL, and ours.
+const commands: ReadonlySet<string> = new Set(
+  (
+    'SELECT INSERT UPDATE DELETE MERGE VALUES WITH TABLE BATCH BEGIN START COMMIT END ROLLBACK ABORT SAVEPOINT RELEASE SET ' +
+    'ALTER ANALYZE CALL CHECKPOINT CLOSE CLUSTER COMMENT COPY CREATE DEALLOCATE DECLARE DISCARD DO DROP EXECUTE EXPLAIN ' +
+    'FETCH GRANT IMPORT LISTEN LOAD LOCK MOVE NOTIFY PREPARE REASSIGN REFRESH REINDEX RESET REVOKE SECURITY SHOW TRUNCATE ' +
+    'UNLISTEN VACUUM'
+  ).split(' '),
+);
+
+// What a text begins with that is not SQL can be anything: a token, a password, megabytes.
+function commandOf(word: string): string {
+  return word === '' || commands.has(word) ? word : 'UNKNOWN';
 }
 
 function nobodyWatches(): void {

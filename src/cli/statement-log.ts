@@ -8,7 +8,7 @@ export function logStatement(event: AuthorizeEvent): void {
     event.type === 'query'
       ? `${event.rows ?? 'no'} ${event.rows === 1 ? 'row' : 'rows'}`
       : `refused, ${event.code ?? 'without a code'}`;
-  printProgress(`${role}: ${statement || 'not read'}, ${outcome}, ${durationMs.toFixed(1)} ms`);
+  printProgress(`${role || 'no role'}: ${statement || 'not read'}, ${outcome}, ${durationMs.toFixed(1)} ms`);
 }
 
 /** The same for programs: one JSON object a line. */

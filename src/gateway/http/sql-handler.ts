@@ -86,7 +86,8 @@ async function answerSql(request: IncomingMessage, options: SqlHandlerOptions): 
     options.observe,
     {
       entry: 'gateway',
-      role: headers.role,
+      // Another is whatever somebody has written.
+      role: options.pools.get(headers.role) === undefined ? '' : headers.role,
       statement: () => (read.queries.length > 1 ? 'BATCH' : kindOf(read.queries[0])),
       outcomes: (all: readonly Result[]) =>
         all.map(({ rowCount }, index) => ({ statement: kindOf(read.queries[index]), rows: rowCount })),

@@ -212,14 +212,38 @@ it('an event that is logged as a whole names nobody and quotes nothing', async (
   expect(events.map(({ subject }) => subject)).toEqual(['alice', 'alice', 'alice']);
 });
 
-it('an observer that throws changes nothing', async () => {
-  const handle = withAuth(drizzle({ client: pool, schema }), {
-    ...options(),
-    observe: () => {
-      throw new Error('the log is full');
-    },
-  }).$withAuth(alice);
-  expect(await handle.$count(todos)).toBe(2);
+it('what is no command of SQL is told as unknown, and not quoted', async () => {
+  await expect(overPool().$withAuth(alice).execute(sql.raw(alice))).rejects.toThrow();
+  await expect(overHttp().$withAuth(alice).execute(sql.raw(alice))).rejects.toThrow();
+  await expect(throughGateway(alice).query(alice)).rejects.toThrow();
+  expect(events.map(({ type, statement }) => ({ type, statement }))).toEqual(
+    Array.from({ length: 3 }, () => ({ type: 'refusal', statement: 'UNKNOWN' })),
+  );
+});
+
+it('a role that the gateway does not serve is not quoted, since anybody may have written it', async () => {
+  const url = new URL(atHost('gateway', database.authenticatedUrl, { password: false }));
+  url.username = `x\nauthenticated: SELECT, 1 row, 0.1 ms`;
+  await expect(neon(url.href, { authToken: alice })`select 1`).rejects.toThrow();
+  expect(told()).toEqual([
+    about('gateway', { type: 'refusal', role: '', subject: undefined, statement: '', code: '28000' }),
+  ]);
+});
+
+const fail = (): never => {
+  throw new Error('the log is full');
+};
+
+it.each([
+  ['throws', fail],
+  ['rejects', () => Promise.resolve().then(fail)],
+])('an observer that %s changes nothing', async (_, failing) => {
+  // An async function is what many will pass.
+  // oxlint-disable-next-line typescript/no-misused-promises
+  const db = withAuth(drizzle({ client: pool, schema }), { ...options(), observe: failing });
+  expect(await db.$withAuth(alice).$count(todos)).toBe(2);
+  // An unhandled rejection would be seen by now, and would end a process.
+  await new Promise(setImmediate);
 });
 
 it('an observer that is not a function is refused', () => {
