@@ -9,11 +9,15 @@ export interface Login {
   readonly backendPid: number;
   /** Row level security does not bind it: a superuser, BYPASSRLS, or the owner of tables. */
   readonly privileged: boolean;
-  /** Functions of the owner's that are VOLATILE can run where a statement only reads. */
-  readonly volatileReads: boolean;
+  /** Functions of the owner's can run where a statement only reads, and leave something on the connection. */
+  readonly readsLeaveTraces: boolean;
   /** Seconds by which the database's clock is ahead of ours. */
   readonly clockOffsetSeconds: number;
+  /** By our clock, in milliseconds since 1970: from then on it is looked at anew, since clocks drift and owners migrate. */
+  readonly staleAt: number;
 }
+
+const loginLifetimeMs = 600_000;
 
 /** What a driver gives for the row of the inspection. */
 export interface LoginRow {
@@ -22,25 +26,30 @@ export interface LoginRow {
   readonly pid: number;
   readonly version: number;
   readonly privileged: boolean;
-  readonly volatile_reads: boolean;
+  readonly reads_leave_traces: boolean;
   readonly now: string;
   readonly installed: boolean;
 }
 
+const ownFunction = `function.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend
+          WHERE classid = 'pg_proc'::regclass AND objid = function.oid AND deptype = 'e')`;
+
 // In a read a function runs that is part of a policy, a view, a cast, an operator or a domain; that a row can be given to,
-// as `row.function` does; or that is a form of its own of one of PostgreSQL's. What comes with an extension is trusted.
-const volatileReads = `EXISTS (
+// as `row.function` does; or that is a form of its own of one of PostgreSQL's. A VOLATILE one can do anything. Others can
+// do no more than change settings, against their label and by set_config alone: wherever that is written, it may be
+// called. What comes with an extension is trusted, and triggers run when something is written.
+const readsLeaveTraces = `EXISTS (
       SELECT FROM pg_catalog.pg_proc AS function
-      WHERE provolatile = 'v' AND function.oid >= 16384
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend
-          WHERE classid = 'pg_proc'::regclass AND objid = function.oid AND deptype = 'e')
-        AND (EXISTS (SELECT FROM pg_catalog.pg_depend
+      WHERE ${ownFunction} AND (
+        prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+          AND coalesce(pg_catalog.pg_get_function_sqlbody(function.oid), prosrc) ILIKE '%set_config%'
+        OR provolatile = 'v' AND (EXISTS (SELECT FROM pg_catalog.pg_depend
             WHERE refclassid = 'pg_proc'::regclass AND refobjid = function.oid AND classid IN ('pg_policy'::regclass,
               'pg_rewrite'::regclass, 'pg_cast'::regclass, 'pg_operator'::regclass, 'pg_constraint'::regclass, 'pg_type'::regclass))
           OR pronargs - pronargdefaults <= 1 AND EXISTS (SELECT FROM pg_catalog.pg_type
             WHERE pg_type.oid = proargtypes[0] AND typtype IN ('c', 'd', 'p'))
           OR EXISTS (SELECT FROM pg_catalog.pg_proc AS ours
-            WHERE ours.proname = function.proname AND ours.pronamespace = 'pg_catalog'::regnamespace))
+            WHERE ours.proname = function.proname AND ours.pronamespace = 'pg_catalog'::regnamespace)))
     )`;
 
 // An owner passes row level security by having the owner's privileges, so membership that inherits counts as well.
@@ -54,7 +63,7 @@ const inspection = `
       WHERE owned.relkind IN ('r', 'p') AND owned.relnamespace <> 'pg_catalog'::regnamespace
         AND owned.oid >= 16384 AND pg_has_role(login.oid, owned.relowner, 'USAGE')
     ) AS privileged,
-    ${volatileReads} AS volatile_reads
+    ${readsLeaveTraces} AS reads_leave_traces
   FROM pg_catalog.pg_roles AS login WHERE login.rolname = session_user`;
 
 /**
@@ -79,8 +88,9 @@ export async function inspectLogin(ask: (text: string) => Promise<readonly Login
     database: row.database,
     backendPid: row.pid,
     privileged: row.privileged,
-    volatileReads: row.volatile_reads,
+    readsLeaveTraces: row.reads_leave_traces,
     clockOffsetSeconds: clockOffset(Number(row.now), sentAt / 1000, receivedAt / 1000),
+    staleAt: receivedAt + loginLifetimeMs,
   };
 }
 

@@ -32,9 +32,6 @@ export interface SealedPoolOptions {
   readonly loadJudge?: typeof loadStatementJudge | undefined;
 }
 
-// Settings alone, inside the transaction: a failure undoes what it would have undone.
-const resetSettings = { text: 'RESET ALL', name: 'drizzle-authorize:reset' };
-
 /**
  * A pool whose connections do nothing but what an identity was sealed for, and forget it afterwards. The caller has
  * its answer before the connection has been reset; the pool has the connection back after it.
@@ -105,11 +102,10 @@ export class SealedPool {
       const reusable = this.#seals.find(identity, login) ?? (await this.#seals.make(identity, login));
       const opening = this.#prologue(reusable);
       clean = Promise.resolve(false);
-      const plain = options.plain && !login.volatileReads;
-      const closing = plain ? [this.#internal(resetSettings)] : [];
-      const flushed = await flush(client, [...before, opening, ...steps, ...closing], {
+      const leavesNothing = options.plain && !login.readsLeaveTraces;
+      const flushed = await flush(client, [...before, opening, ...steps], {
         ...flushOptions,
-        ...(!plain && { followUp: this.#reset }),
+        ...(!leavesNothing && { followUp: this.#reset }),
       });
       clean = flushed.clean;
       reusable.checked = true;
@@ -140,7 +136,7 @@ export class SealedPool {
   async #take(): Promise<PgClient> {
     const { pool, role } = this.#options;
     const client = await takeFrom(pool).catch(unreachable(role));
-    if (!this.#logins.has(client)) await this.#inspect(client);
+    if (Date.now() >= (this.#logins.get(client)?.staleAt ?? 0)) await this.#inspect(client);
     return client;
   }
 

@@ -2,7 +2,7 @@ import { maxStatementDepth, statementDepth } from './statement-depth.ts';
 
 /** What PostgreSQL's own parser shows of a statement. */
 interface Judgement {
-  /** Proved to leave nothing on its connection but what RESET ALL takes back, unless the owner's functions do. */
+  /** Proved to leave nothing on its connection, unless the owner's functions do. */
   readonly isPlainRead: boolean;
   /** Its text holds no value that could be somebody's: whoever reads it learns what is asked, and not of whom. */
   readonly holdsNoValue: boolean;
@@ -32,7 +32,7 @@ let loaded: Promise<StatementJudge> | undefined;
  * Nor is one with a backslash: what that means is up to the server's `standard_conforming_strings`.
  *
  * Functions of the owner's are outside the tree: in policies, views, casts, operators, domains, and as `row.function`.
- * Where one of them is VOLATILE, no reset may be spared; see `volatileReads` in login.ts.
+ * Where one of them could leave something, no reset is spared; see `readsLeaveTraces` in login.ts.
  *
  * The parser is loaded by the first call.
  */

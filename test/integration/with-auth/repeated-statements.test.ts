@@ -346,6 +346,31 @@ describe('what a repeated statement leaves behind', () => {
   });
 });
 
+it("the owner's functions are looked at again after ten minutes, on a connection that is open", async () => {
+  const ask = () => alice.execute(sql`select title from late_todos`);
+  await runAsOwner(database.ownerUrl, [
+    'CREATE VIEW late_todos WITH (security_invoker) AS SELECT title FROM todos',
+    'GRANT SELECT ON late_todos TO authenticated',
+  ]);
+  await times(5, ask);
+  await runAsOwner(database.ownerUrl, [
+    `CREATE FUNCTION remember() RETURNS boolean LANGUAGE sql VOLATILE
+      AS $$ SELECT pg_advisory_lock(42) IS NOT NULL $$`,
+    `CREATE OR REPLACE VIEW late_todos WITH (security_invoker) AS SELECT title FROM todos WHERE remember()`,
+  ]);
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 601_000 });
+  try {
+    alice = db.$withIdentity({ role: 'authenticated', claims: { sub: 'alice' } });
+    await times(5, ask);
+    const { rows } = await alice.execute(sql`select count(*)::int as locks from pg_locks
+      where locktype = 'advisory' and pid = pg_backend_pid()`);
+    expect(rows).toEqual([{ locks: 0 }]);
+  } finally {
+    vi.useRealTimers();
+    await runAsOwner(database.ownerUrl, ['DROP VIEW late_todos', 'DROP FUNCTION remember']);
+  }
+});
+
 it('no function of a plain read does more than compute, in any of its forms', async () => {
   await withClient(database.ownerUrl, async (client) => {
     const { rows } = await client.query<{ name: string; volatile: boolean }>(

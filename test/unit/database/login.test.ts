@@ -9,7 +9,7 @@ const row: LoginRow = {
   pid: 42,
   version: 180_000,
   privileged: false,
-  volatile_reads: false,
+  reads_leave_traces: false,
   now: String(start),
   installed: true,
 };
