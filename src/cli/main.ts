@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import { AuthorizeError, isAuthorizeError } from '../errors.ts';
 import type { Command, ExitCode } from './command.ts';
-import { print, printError } from './terminal.ts';
+import { keepStdoutForResults, print, printError } from './terminal.ts';
 
 // Each is loaded when it is called: none needs the libraries of all.
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -65,9 +65,11 @@ function version(): string {
 }
 
 const args = process.argv.slice(2);
+const json = args.includes('--json');
+if (json) keepStdoutForResults();
 try {
   process.exitCode = await main(args);
 } catch (error) {
-  printError(error, args.includes('--json'));
+  printError(error, json);
   process.exitCode = isAuthorizeError(error) && error.code === 'ERR_USAGE' ? 2 : 1;
 }

@@ -9,9 +9,17 @@ function styled(stream: NodeJS.WriteStream, style: Style, text: string): string 
   return stream.isTTY && !process.env.NO_COLOR ? styleText(style, text) : text;
 }
 
+// Ours also where `process.stdout` writes elsewhere.
+const writeResult = process.stdout.write.bind(process.stdout);
+
 /** A line of result. */
 export function print(line = ''): void {
-  process.stdout.write(`${line}\n`);
+  writeResult(`${line}\n`);
+}
+
+/** From now on what others print, such as a config while it is evaluated, goes to the other stream. */
+export function keepStdoutForResults(): void {
+  process.stdout.write = process.stderr.write.bind(process.stderr);
 }
 
 /** Something that is done. */

@@ -187,6 +187,17 @@ export default withAuthorize(defineConfig({ dialect: 'postgresql', schema: './db
     });
   });
 
+  it('prints nothing but its result where the result is for programs', async () => {
+    // As dotenv does since its version 17.
+    const banner = (file: string): string => `console.log('${file} says hello');\n`;
+    await write('drizzle.config.ts', `${banner('config')}${plainConfig}`);
+    await mkdir(join(folder.path, 'db'));
+    await write('db/tables.ts', `${banner('schema')}${ownSchema}`);
+    const { code, stdout, stderr } = await init('--json');
+    expect([code, stderr]).toEqual([0, 'config says hello\nschema says hello\n']);
+    expect(JSON.parse(stdout)).toMatchObject({ changed: ['drizzle.config.ts'] });
+  });
+
   it('leaves a config that is written in a way of its own to be changed by hand', async () => {
     const config = `export default { dialect: 'postgresql', schema: './schema.ts' };\n`;
     await write('drizzle.config.ts', config);
