@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 
 import { AuthorizeError } from '../errors.ts';
@@ -50,10 +50,12 @@ export async function prepareEnvFile(
   path: string,
   variables: Readonly<Record<string, string>>,
 ): Promise<PendingEnvFile> {
-  const lines = (await readText(path)).split('\n').filter((line) => !(nameOf(line) in variables));
+  // A link stays one: the file that it leads to is exchanged.
+  const file = await realpath(path).catch(() => path);
+  const lines = (await readText(file)).split('\n').filter((line) => !(nameOf(line) in variables));
   while (lines.at(-1) === '') lines.pop();
   const added = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
-  const pending = `${path}.${process.pid}.tmp`;
+  const pending = `${file}.${process.pid}.tmp`;
   try {
     await writeFile(pending, `${[...lines, ...added].join('\n')}\n`, { mode: 0o600 });
     await chmod(pending, 0o600);
@@ -61,7 +63,7 @@ export async function prepareEnvFile(
     throw new AuthorizeError('ERR_USAGE', `the file ${path} cannot be written`, { cause: error });
   }
   return {
-    commit: () => rename(pending, path),
+    commit: () => rename(pending, file),
     discard: () => rm(pending, { force: true }),
   };
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -116,6 +116,15 @@ describe('keys rotate and keys retire', () => {
     );
     expect((await stat(join(folder, '.env'))).mode & 0o777).toBe(0o600);
     expect(await readdir(folder)).toEqual(['.env']);
+  });
+
+  it('change the file that a link leads to, and leave the link', async () => {
+    await rename(join(folder, '.env'), join(folder, 'secrets'));
+    await symlink('secrets', join(folder, '.env'));
+    expect((await keys(['rotate', '--write-env', '.env'])).code).toBe(0);
+    expect(await idsOf(await keyInFile('secrets'))).toHaveLength(2);
+    expect((await lstat(join(folder, '.env'))).isSymbolicLink()).toBe(true);
+    expect((await readdir(folder)).toSorted()).toEqual(['.env', 'secrets']);
   });
 
   it('add up: nothing is retired that nobody retires', async () => {
