@@ -108,8 +108,10 @@ function checkSearchPath(value: unknown, problems: Problems): string | undefined
     return problems.report('database.searchPath', 'must be a list of schemas with at least one');
   }
   const schemas = value.flatMap((schema: unknown, index) => {
-    if (isSchemaName(schema)) return [quoteIdentifier(schema)];
-    problems.report(`database.searchPath[${index}]`, 'must be the name of a schema, of 1 to 63 bytes');
+    const path = `database.searchPath[${index}]`;
+    if (schema === 'pg_temp') problems.report(path, 'is always the last one; leave it out');
+    else if (isSchemaName(schema)) return [quoteIdentifier(schema)];
+    else problems.report(path, 'must be the name of a schema, of 1 to 63 bytes');
     return [];
   });
   // Postgres looks first at what is not named.

@@ -155,6 +155,10 @@ describe('every wrong field is named, with what it must be', () => {
       ['database.searchPath: must be a list of schemas with at least one'],
     ],
     [
+      { ...right, database: { searchPath: ['pg_temp', 'app'] } },
+      ['database.searchPath[0]: is always the last one; leave it out'],
+    ],
+    [
       { ...right, database: { searchPath: ['app', 'a\tb', ''] } },
       [1, 2].map((index) => `database.searchPath[${index}]: must be the name of a schema, of 1 to 63 bytes`),
     ],
