@@ -48,11 +48,10 @@ export function createRolePools(options: RolePoolsOptions): RolePools {
   const pools = new Map<string, { readonly pool: pg.Pool; readonly sealed: SealedPool }>();
   for (const [role, connectionString] of Object.entries(options.connections)) {
     const pool = new pg.Pool({
-      connectionString,
+      connectionString: withStartup(connectionString, startup),
       max: options.maxConnections,
       connectionTimeoutMillis: 10_000,
       application_name: 'drizzle-authorize gateway',
-      options: startup,
       keepAlive: true,
     });
     // An idle connection that Postgres closed: the pool replaces it when one is needed.
@@ -69,4 +68,12 @@ export function createRolePools(options: RolePoolsOptions): RolePools {
       await Promise.all([...pools.values()].map(({ pool }) => pool.end()));
     },
   };
+}
+
+// In the URL, behind what it has itself: its options would take the place of those that stand beside it.
+function withStartup(connectionString: string, startup: string): string {
+  const url = new URL(connectionString);
+  const own = url.searchParams.get('options');
+  url.searchParams.set('options', own === null ? startup : `${own} ${startup}`);
+  return url.href;
 }

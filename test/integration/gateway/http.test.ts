@@ -477,33 +477,41 @@ describe('a person cannot become another, nor leave anything behind', () => {
     for (const rows of seen) expect(rows).toEqual([{ left_behind: '' }]);
   });
 
-  it('by a search path or a timeout that the role was given for its future sessions', async () => {
-    // What an identity role could do on any other connection to the database.
-    await withClient(database.authenticatedUrl, async (client) => {
-      await client.query(`alter role authenticated set search_path = nowhere`);
-      await client.query(`alter role authenticated set statement_timeout = 1`);
-      await client.query(`alter role authenticated set default_transaction_read_only = on`);
-    });
-    const other = await createGateway({
-      connections: { authenticated: database.authenticatedUrl },
-      providers: [issuer.provider],
-      key: database.authorizeKey,
-      port: 0,
-    });
-    try {
-      const response = await fetch(`${other.url}/sql`, {
-        method: 'POST',
-        headers: { 'neon-connection-string': urlOf('authenticated'), authorization: `Bearer ${alice}` },
-        body: JSON.stringify({
-          query: `insert into todos (title) select 'kept' from pg_sleep(0.05) returning user_id`,
-        }),
+  it.each([
+    ['', ''],
+    [', where its URL has options as well', '?options=-c%20geqo_seed%3D0.5%20-c%20search_path%3Delsewhere'],
+  ])(
+    'by a search path or a timeout that the role was given for its future sessions%s',
+    async (_, options) => {
+      // What an identity role could do on any other connection to the database.
+      await withClient(database.authenticatedUrl, async (client) => {
+        await client.query(`alter role authenticated set search_path = nowhere`);
+        await client.query(`alter role authenticated set statement_timeout = 1`);
+        await client.query(`alter role authenticated set default_transaction_read_only = on`);
       });
-      expect(await response.json()).toMatchObject({ rows: [{ user_id: 'alice' }] });
-    } finally {
-      await other.close();
-      await withClient(database.ownerUrl, (client) => client.query('alter role authenticated reset all'));
-    }
-  });
+      const other = await createGateway({
+        connections: { authenticated: `${database.authenticatedUrl}${options}` },
+        providers: [issuer.provider],
+        key: database.authorizeKey,
+        port: 0,
+      });
+      try {
+        const response = await fetch(`${other.url}/sql`, {
+          method: 'POST',
+          headers: { 'neon-connection-string': urlOf('authenticated'), authorization: `Bearer ${alice}` },
+          body: JSON.stringify({
+            query: `insert into todos (title) select 'kept' from pg_sleep(0.05)
+            returning user_id, current_setting('geqo_seed') as option`,
+          }),
+        });
+        const option = options === '' ? '0' : '0.5';
+        expect(await response.json()).toMatchObject({ rows: [{ user_id: 'alice', option }] });
+      } finally {
+        await other.close();
+        await withClient(database.ownerUrl, (client) => client.query('alter role authenticated reset all'));
+      }
+    },
+  );
 
   it('with fifty requests of ten people at once over three connections', async () => {
     const people = await Promise.all(Array.from({ length: 10 }, (_, n) => issuer.token(`person ${n}`)));
