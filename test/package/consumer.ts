@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 
 import manifest from '../../package.json' with { type: 'json' };
+import { type Packed, packPackage, run, type RunResult, succeed } from '../support/npm.ts';
 
 /** A project outside of this one that has installed the packed package, as a user does. */
 export interface Consumer {
@@ -20,12 +19,6 @@ export interface Consumer {
   remove(): Promise<void>;
 }
 
-export interface RunResult {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** Beside the package: what its users have, in the versions that this project is developed with. */
 const neighbours = [
   '@neondatabase/serverless',
@@ -37,22 +30,10 @@ const neighbours = [
   'pg',
 ] as const;
 
-/** What `npm pack --json` says of a tarball, as far as it is used here. */
-interface Packed {
-  readonly filename: string;
-  readonly size: number;
-  readonly files: readonly { readonly path: string }[];
-}
-
 /** Packs what `npm run build` has made, and installs it into a fresh folder. Takes about 10 s. */
 export async function createConsumer(): Promise<Consumer> {
   const folder = await mkdtemp(join(tmpdir(), 'consumer-'));
-  // Without the scripts, which would build anew under the hands of other tests.
-  const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
-  const { stdout } = await succeed('npm', pack, resolve('.'));
-  const [packed] = JSON.parse(stdout) as readonly Packed[];
-  if (packed === undefined) throw new Error('npm pack made nothing');
-
+  const packed = await packPackage(folder);
   const versions = neighbours.map((name) => [
     name,
     { ...manifest.dependencies, ...manifest.devDependencies }[name],
@@ -80,35 +61,4 @@ function consumerIn(folder: string, packed: Packed): Consumer {
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   };
-}
-
-async function succeed(program: string, args: readonly string[], cwd: string): Promise<RunResult> {
-  const result = await run(program, args, cwd);
-  if (result.code === 0) return result;
-  throw new Error(
-    `${program} ${args.join(' ')} ended with ${result.code}:\n${result.stdout}\n${result.stderr}`,
-  );
-}
-
-async function run(
-  program: string,
-  args: readonly string[],
-  cwd: string,
-  env: Readonly<Record<string, string>> = {},
-): Promise<RunResult> {
-  // What npm tells the scripts of this project would lead another npm back to it.
-  const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^npm_(?:package|lifecycle|config_local)/u.test(name),
-  );
-  const child = spawn(program, args, {
-    cwd,
-    env: { ...Object.fromEntries(inherited), NODE_ENV: '', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const output = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const) {
-    child[stream].setEncoding('utf8').on('data', (text: string) => (output[stream] += text));
-  }
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, ...output };
 }

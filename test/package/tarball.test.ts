@@ -5,8 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import manifest from '../../package.json' with { type: 'json' };
 import { createDatabase, type TestDatabase } from '../support/cluster.ts';
+import type { RunResult } from '../support/npm.ts';
 import { setUpDatabase, withClient } from '../support/sealed-database.ts';
-import { type Consumer, createConsumer, type RunResult } from './consumer.ts';
+import { type Consumer, createConsumer } from './consumer.ts';
 
 const { './package.json': _, ...entries } = manifest.exports;
 const entryPoints = Object.keys(entries).map((entry) => join(manifest.name, entry));
