@@ -1,3 +1,4 @@
+import { isReplicaSet } from './replica-set.ts';
 import type { DrizzleDatabase, DrizzleSession } from './session-clone.ts';
 
 export interface DriverKind {
@@ -20,7 +21,7 @@ export function sessionOf(database: object, option: string, driver: DriverKind):
       `${option}: wrap the database, not a transaction; a handle has transactions of its own where the driver has any`,
     );
   }
-  if ('$primary' in database) {
+  if (isReplicaSet(database)) {
     throw new TypeError(
       `${option}: wrap primary and replicas one by one: withReplicas(withAuth(primary), [withAuth(replica)])`,
     );

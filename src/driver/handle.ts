@@ -1,8 +1,12 @@
 import type { Verifier } from '../jwt/index.ts';
 import type { Identity } from '../session/identity.ts';
 import { bearerIdentity, type IdentitySource, type TokenInput } from './bearer.ts';
+import { callMethod, type HandleOf, isReplicaSet, replicaSetOf } from './replica-set.ts';
 
-/** A Drizzle database that can be asked for handles which act as somebody. */
+/**
+ * A Drizzle database that can be asked for handles which act as somebody. So can a set of replicas that are wrapped one
+ * by one, `withReplicas(withAuth(primary), [withAuth(replica)])`: a handle of it reads and writes where the set does.
+ */
 export type WithAuth<Database extends object> = Database & {
   /**
    * The same database, as the person whom the token names. Every query, relational query, prepared statement and
@@ -13,19 +17,19 @@ export type WithAuth<Database extends object> = Database & {
    * @throws TypeError when the token is undefined, null or empty
    * @throws TokenError from the query, when the token is refused
    */
-  $withAuth(token: TokenInput): Database;
+  $withAuth<Self>(this: Self, token: TokenInput): HandleOf<Database, Self>;
   /**
    * The same database, as a visitor without a token: role `anonymous`, no claims.
    *
    * @throws TypeError when `withAuth()` was given no `anonymous` client
    */
-  $withAnonymous(): Database;
+  $withAnonymous<Self>(this: Self): HandleOf<Database, Self>;
   /**
    * The same database, for code that has verified the caller already: jobs, workers, tests. Sealed in the same way.
    *
    * @throws TypeError when `withAuth()` was given no client for the role
    */
-  $withIdentity(identity: Identity): Database;
+  $withIdentity<Self>(this: Self, identity: Identity): HandleOf<Database, Self>;
 };
 
 export interface HandleOptions<Database extends object> {
@@ -48,28 +52,55 @@ export function withHandles<Database extends object>(
     if (identityRole === 'anonymous') throw noAnonymousDatabase();
     throw new TypeError(`$withIdentity: withAuth() was given no client for the role '${identityRole}'`);
   };
-  const members = {
-    $withAuth(token: TokenInput): Database {
+  return addHandles(database, {
+    $withAuth(token) {
       if (verifier === undefined) throw new TypeError('$withAuth: pass { providers } to withAuth()');
       return handle(role, bearerIdentity(token, verifier, role));
     },
-    $withAnonymous(): Database {
-      return handle('anonymous', () => Promise.resolve(visitor));
-    },
-    $withIdentity(identity: Identity): Database {
+    $withAnonymous: () => handle('anonymous', () => Promise.resolve(visitor)),
+    $withIdentity(identity) {
       const person = copyOf(identity);
       return handle(person.role, () => Promise.resolve(person));
     },
-  };
-  return addMembers(database, members);
+  });
 }
 
-/** A copy of the database with members of its own; everything else shines through. */
-export function addMembers<Database extends object, Members extends object>(
+interface HandleMakers<Database> {
+  readonly $withAuth: (token: TokenInput) => Database;
+  readonly $withAnonymous: () => Database;
+  readonly $withIdentity: (identity: Identity) => Database;
+}
+
+/** A copy of the database that makes these handles; everything else shines through. */
+export function addHandles<Database extends object>(
   database: Database,
-  members: Members,
-): Database & Members {
-  return Object.assign(Object.create(database) as Database, members);
+  { $withAuth, $withAnonymous, $withIdentity }: HandleMakers<Database>,
+): WithAuth<Database> {
+  // drizzle's withReplicas() takes over what a database has of its own, and no more.
+  return Object.assign(Object.create(database) as WithAuth<Database>, database, {
+    $withAuth: alsoOfSets('$withAuth', $withAuth),
+    $withAnonymous: alsoOfSets('$withAnonymous', $withAnonymous),
+    $withIdentity: alsoOfSets('$withIdentity', $withIdentity),
+  });
+}
+
+function alsoOfSets<Args extends readonly unknown[]>(
+  name: string,
+  make: (...args: Args) => object,
+): (this: unknown, ...args: Args) => object {
+  return function handleOf(...args) {
+    if (!isReplicaSet(this)) return make(...args);
+    for (const member of [this.$primary, ...this.$replicas]) assertWrapped(member, name);
+    return replicaSetOf(this, (member) => callMethod(member, name, args) as object);
+  };
+}
+
+function assertWrapped(member: object, name: string): void {
+  // Not by $withAuth: neon-http has one from Drizzle, which mixes up whose token goes with which query.
+  if ('$withIdentity' in member) return;
+  throw new TypeError(
+    `${name}: wrap the replicas as well: withReplicas(withAuth(primary), [withAuth(replica)])`,
+  );
 }
 
 export function noAnonymousDatabase(): TypeError {

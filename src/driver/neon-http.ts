@@ -1,8 +1,7 @@
 import type { Observe } from '../observe.ts';
-import type { Identity } from '../session/identity.ts';
-import type { IdentitySource, TokenInput } from './bearer.ts';
+import type { IdentitySource } from './bearer.ts';
 import { sessionOf } from './drizzle-session.ts';
-import { addMembers, noAnonymousDatabase, withHandles, type WithAuth } from './handle.ts';
+import { addHandles, noAnonymousDatabase, withHandles, type WithAuth } from './handle.ts';
 import { isNeonClient, personalClient, type NeonClient, type PersonalClientOptions } from './neon-client.ts';
 import { SealedEndpoint } from './neon-direct.ts';
 import { assertGatewayConnectionString, bearerRunner, clientRunner } from './neon-gateway.ts';
@@ -157,17 +156,17 @@ function withTokens<Database extends object>(
   const role = decodeURIComponent(new URL(connectionString).username);
   const client = clientOf(database, 'withAuth');
   const visitors = anonymous && clientOf(anonymous, 'withAuth: anonymous');
-  return addMembers(database, {
-    $withAuth(token: TokenInput): Database {
+  return addHandles(database, {
+    $withAuth(token) {
       const runner = bearerRunner(token, { connectionString, fetchOptions });
       return handleFor(database, client, { ...shared, runner, role });
     },
-    $withAnonymous(): Database {
+    $withAnonymous() {
       if (anonymous === undefined || visitors === undefined) throw noAnonymousDatabase();
       const runner = clientRunner(() => Promise.resolve(visitors));
       return handleFor(anonymous as Database, visitors, { ...shared, runner, role: 'anonymous' });
     },
-    $withIdentity(_identity: Identity): Database {
+    $withIdentity() {
       throw new TypeError(
         `$withIdentity: mode 'gateway' passes tokens on, and an identity has none; use mode 'direct'`,
       );

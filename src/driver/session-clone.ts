@@ -64,6 +64,8 @@ export function cloneWithClient<Database extends DrizzleDatabase>(
     }),
   });
   return derive(database, {
+    // drizzle's withReplicas() takes over what a database has of its own, and no more.
+    ...database,
     session,
     _: { ...database._, session },
     $client: client,
@@ -72,12 +74,12 @@ export function cloneWithClient<Database extends DrizzleDatabase>(
   });
 }
 
-function derive<Base extends object>(base: Base, own: Record<string, unknown>): Base {
+function derive<Base extends object>(base: Base, own: object): Base {
   // Base's own members shine through the prototype; only what is named here differs.
   return Object.defineProperties(
     Object.create(base) as Base,
     Object.fromEntries(
-      Object.entries(own).map(([name, value]) => [
+      Object.entries(own).map(([name, value]: [string, unknown]) => [
         name,
         { value, enumerable: true, writable: true, configurable: true },
       ]),
