@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
+import { secondLine } from './test/drizzle-1.0/resolve.ts';
+
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -13,8 +15,19 @@ export default defineConfig({
         test: {
           name: 'postgres',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/unit/**', 'test/**/*.full.test.ts'],
+          exclude: ['test/unit/**', 'test/drizzle-1.0/**', 'test/**/*.full.test.ts'],
           globalSetup: 'test/support/global-setup.ts',
+        },
+      },
+      {
+        // Every driver again, out of the packed tarball and on drizzle-orm 1.0.
+        extends: true,
+        plugins: [secondLine()],
+        test: {
+          name: 'drizzle-1.0',
+          include: ['test/integration/with-auth/*.test.ts', 'test/drizzle-1.0/*.test.ts'],
+          exclude: ['**/*.full.test.ts'],
+          globalSetup: ['test/support/global-setup.ts', 'test/drizzle-1.0/global-setup.ts'],
         },
       },
       {

@@ -1,7 +1,7 @@
-import { relations } from 'drizzle-orm';
 import { boolean, integer, pgTable, serial, text } from 'drizzle-orm/pg-core';
 
 import { auth } from '../../src/index.ts';
+import { relationalConfig } from './drizzle-line.ts';
 import { createSealedDatabase, runAsOwner, type SealedDatabase } from './sealed-database.ts';
 
 // The tables of the tests below test/integration, and by hand the SQL that makes them: what migrations make of a schema
@@ -15,18 +15,16 @@ export const todos = pgTable('todos', {
   isPublic: boolean('is_public').notNull().default(false),
 });
 
-const notes = pgTable('notes', {
+export const notes = pgTable('notes', {
   id: serial().primaryKey(),
   todoId: integer('todo_id').notNull(),
   body: text().notNull(),
 });
 
-const todosRelations = relations(todos, ({ many }) => ({ notes: many(notes) }));
-const notesRelations = relations(notes, ({ one }) => ({
-  todo: one(todos, { fields: [notes.todoId], references: [todos.id] }),
-}));
+/** Goes into drizzle(), on either line of drizzle-orm: `drizzle({ client, ...relational })`. */
+export const relational = relationalConfig({ todos, notes });
 
-export const schema = { todos, notes, todosRelations, notesRelations };
+export const { schema } = relational;
 
 const statements = [
   `CREATE TABLE todos (id serial PRIMARY KEY, user_id text NOT NULL DEFAULT auth.user_id(), title text NOT NULL,

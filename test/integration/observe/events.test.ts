@@ -19,7 +19,7 @@ import { startNeonEndpoint, type NeonEndpoint } from '../../support/neon-endpoin
 import { atHost, serveHost } from '../../support/neon-hosts.ts';
 import { startNeonWebSocket, type NeonWebSocket } from '../../support/neon-websocket.ts';
 import type { SealedDatabase } from '../../support/sealed-database.ts';
-import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
+import { createTodoDatabase, relational, resetTodos, todos } from '../../support/todo-app.ts';
 import type { Plain } from '../with-auth/contract.ts';
 
 let database: SealedDatabase;
@@ -67,10 +67,14 @@ beforeEach(async () => {
 });
 
 const options = () => ({ providers: [issuer.provider], key: database.authorizeKey, observe });
-const overPool = () => withAuth(drizzle({ client: pool, schema }), options());
-const overWebSocket = () => withAuthNeonSocket(drizzleNeonSocket({ client: neonPool, schema }), options());
+const overPool = () => withAuth(drizzle({ client: pool, ...relational }), options());
+const overWebSocket = () =>
+  withAuthNeonSocket(drizzleNeonSocket({ client: neonPool, ...relational }), options());
 const overHttp = () =>
-  withAuthNeon(drizzleNeon({ client: neon(atHost('direct', database.authenticatedUrl)), schema }), options());
+  withAuthNeon(
+    drizzleNeon({ client: neon(atHost('direct', database.authenticatedUrl)), ...relational }),
+    options(),
+  );
 const throughGateway = (token: string) =>
   neon(atHost('gateway', database.authenticatedUrl, { password: false }), { authToken: token });
 
@@ -240,7 +244,7 @@ it.each([
 ])('an observer that %s changes nothing', async (_, failing) => {
   // An async function is what many will pass.
   // oxlint-disable-next-line typescript/no-misused-promises
-  const db = withAuth(drizzle({ client: pool, schema }), { ...options(), observe: failing });
+  const db = withAuth(drizzle({ client: pool, ...relational }), { ...options(), observe: failing });
   expect(await db.$withAuth(alice).$count(todos)).toBe(2);
   // An unhandled rejection would be seen by now, and would end a process.
   await new Promise(setImmediate);

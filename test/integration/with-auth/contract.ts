@@ -11,6 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { WithAuth } from '../../../src/driver/handle.ts';
 import type { VerifyingOptions } from '../../../src/driver/with-auth-options.ts';
 import { createDatabase } from '../../support/cluster.ts';
+import { cachedQuery, equals, readsOf } from '../../support/drizzle-line.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
@@ -67,6 +68,8 @@ function isOurs(error: Error): boolean {
 export const titles = (rows: readonly { title: string }[]): string[] =>
   rows.map(({ title }) => title).toSorted();
 
+type Ask = (handle: Plain) => PromiseLike<readonly { title: string }[]>;
+
 const todoCount = pgMaterializedView('todo_count').as((query) =>
   query.select({ all: count().as('all') }).from(todos),
 );
@@ -107,8 +110,6 @@ export function describeContract(name: string, kind: DriverKind): void {
     });
 
     describe('each surface of a handle is the person whose token it was made with', () => {
-      type Ask = (handle: Plain) => PromiseLike<readonly { title: string }[]>;
-
       const reads: Record<string, Ask> = {
         select: (handle) => handle.select().from(todos),
         selectDistinct: (handle) => handle.selectDistinct({ title: todos.title }).from(todos),
@@ -139,7 +140,7 @@ export function describeContract(name: string, kind: DriverKind): void {
         'query.findMany with relations': (handle) => handle.query.todos.findMany({ with: { notes: true } }),
         'query.findMany prepared with a placeholder': (handle) =>
           handle.query.todos
-            .findMany({ where: eq(todos.done, sql.placeholder('done')), with: { notes: true } })
+            .findMany({ where: equals(todos, { done: sql.placeholder('done') }), with: { notes: true } })
             .prepare('find_undone')
             .execute({ done: false }),
         execute: async (handle) =>
@@ -203,7 +204,7 @@ export function describeContract(name: string, kind: DriverKind): void {
 
       it('query.findFirst, and relations that nobody else may see', async () => {
         const find = (handle: Plain) =>
-          handle.query.todos.findFirst({ where: eq(todos.id, 1), with: { notes: true } });
+          handle.query.todos.findFirst({ where: equals(todos, { id: 1 }), with: { notes: true } });
         expect((await find(db.$withAuth(alice)))?.notes).toHaveLength(2);
         expect(await find(db.$withAuth(bob))).toBeUndefined();
         const [note] = await db.$withAuth(bob).query.notes.findMany({ with: { todo: true } });
@@ -368,14 +369,31 @@ export function describeContract(name: string, kind: DriverKind): void {
 
       it('through a cache that remembers every query', async () => {
         const cache = new EverythingCache();
+        // Whom the driver serves without an identity: what it reads is kept, and served to whoever asks the same.
+        const url = verifiesItself ? database.ownerUrl : database.anonymousUrl;
+        const kept = async () => titles(await driver.connect(url, { cache }).select().from(todos));
+        expect(await kept()).toContain('read a book');
+        await runAsOwner(database.ownerUrl, ['DELETE FROM todos WHERE id = 2']);
+        expect(await kept()).toContain('read a book');
+        expect(cache.kept.size).toBe(1);
+
         const cached = wrapped({}, { cache });
-        expect(titles(await cached.$withAuth(alice).select().from(todos))).toContain('water the plants');
-        expect(titles(await cached.$withAuth(bob).select().from(todos))).not.toContain('water the plants');
-        await cached.$withAuth(alice).select().from(todos).$withCache({ tag: 'todos' });
-        const tagged = await cached.$withAuth(bob).select().from(todos).$withCache({ tag: 'todos' });
-        expect(titles(tagged)).toEqual(['call mum', 'read a book']);
-        expect(cache.kept.size).toBe(0);
-        await cached.$withAuth(bob).update(todos).set({ done: true });
+        const [hers, his] = [cached.$withAuth(alice), cached.$withAuth(bob)];
+        const asked: Record<string, Ask> = {
+          select: (handle) => handle.select().from(todos),
+          'by a tag': (handle) => handle.select().from(todos).$withCache({ tag: 'todos' }),
+          prepared: (handle) => handle.select().from(todos).prepare('cached_todos').execute(),
+          relational: (handle) => handle.query.todos.findMany(cachedQuery),
+        };
+        if (kind.transactions) {
+          asked.transaction = (handle) => handle.transaction((tx) => tx.select().from(todos));
+        }
+        for (const [how, ask] of Object.entries(asked)) {
+          expect(titles(await ask(hers)), how).toEqual(['water the plants']);
+          expect(titles(await ask(his)), how).toEqual(['call mum']);
+        }
+        expect(cache.kept.size).toBe(1);
+        await his.update(todos).set({ done: true });
         expect(cache.mutations).toBe(1);
       });
 
@@ -583,6 +601,96 @@ export function describeContract(name: string, kind: DriverKind): void {
         });
       });
     }
+
+    describe('a set of replicas, wrapped one by one,', () => {
+      let copy: SealedDatabase;
+      let copyDriver: Driver;
+
+      beforeAll(async () => {
+        copy = await createTodoDatabase('copy');
+        // What was read says where.
+        await runAsOwner(copy.ownerUrl, [
+          `UPDATE todos SET title = title || ', copied'`,
+          `INSERT INTO todos (user_id, title) VALUES ('alice', 'one more, copied')`,
+        ]);
+        copyDriver = await kind.open(copy, issuer);
+      });
+
+      afterAll(async () => {
+        await copyDriver.close();
+        await copy.drop();
+      });
+
+      const primary = (): WithAuth<Plain> => wrapped({ anonymous: driver.connect(database.anonymousUrl) });
+      const replica = (): WithAuth<Plain> =>
+        copyDriver.withAuth(copyDriver.connect(copy.authenticatedUrl), {
+          anonymous: copyDriver.connect(copy.anonymousUrl),
+        });
+      const hers = ['one more, copied', 'read a book, copied', 'water the plants, copied'];
+      const his = ['call mum, copied', 'read a book, copied'];
+
+      it('reads from a replica, as the person', async () => {
+        const set = withReplicas(primary(), [replica()]);
+        const [a, b] = [readsOf(set.$withAuth(alice)), readsOf(set.$withAuth(bob))];
+        const reads: Record<string, Ask> = {
+          select: (reader) => reader.select().from(todos),
+          selectDistinct: (reader) => reader.selectDistinct().from(todos),
+          selectDistinctOn: (reader) => reader.selectDistinctOn([todos.id]).from(todos),
+          'query.findMany': (reader) => reader.query.todos.findMany({ with: { notes: true } }),
+          with: (reader) => {
+            const own = reader.$with('own').as(reader.select().from(todos));
+            return reader.with(own).select({ title: own.title }).from(own);
+          },
+        };
+        for (const [how, ask] of Object.entries(reads)) {
+          expect(titles(await ask(a)), how).toEqual(hers);
+          expect(titles(await ask(b)), how).toEqual(his);
+        }
+        expect([await a.$count(todos), await b.$count(todos)]).toEqual([3, 2]);
+        const visitor = readsOf(set.$withAnonymous());
+        expect(titles(await visitor.select().from(todos))).toEqual(['read a book, copied']);
+        expect(await refusal(readsOf(set).select().from(todos))).toBe('28000');
+      });
+
+      it('writes to the primary, as the person', async () => {
+        const handle = withReplicas(primary(), [replica()]).$withAuth(bob);
+        await handle.insert(todos).values({ title: 'added' });
+        await handle.update(todos).set({ done: true }).where(eq(todos.title, 'added'));
+        await handle.delete(todos).where(eq(todos.title, 'call mum'));
+        const { rows } = await handle.execute<{ title: string }>(sql`select title from ${todos}`);
+        expect(titles(rows)).toEqual(['added', 'read a book']);
+        if (kind.transactions) {
+          const inside = await handle.transaction((tx) => tx.select().from(todos));
+          expect(titles(inside)).toEqual(['added', 'read a book']);
+        }
+        await handle.delete(todos).where(eq(todos.title, 'added'));
+        expect(titles(await readsOf(handle).select().from(todos))).toEqual(his);
+      });
+
+      it('reads from the replica that it is told to', async () => {
+        const set = withReplicas(primary(), [replica(), wrapped()], ([, second]) => second ?? primary());
+        const handle = set.$withAuth(alice);
+        const seen = titles(await readsOf(handle).select().from(todos));
+        expect(seen).toEqual(['read a book', 'water the plants']);
+        const { $primary, $replicas } = handle;
+        expect(await $primary.$count(todos)).toBe(2);
+        expect(await Promise.all($replicas.map((each) => each.$count(todos)))).toEqual([3, 2]);
+      });
+
+      it('may also be made of handles', async () => {
+        const set = withReplicas(primary().$withAuth(alice), [replica().$withAuth(alice)]);
+        expect(titles(await readsOf(set).select().from(todos))).toEqual(hers);
+        const added = await set.insert(todos).values({ title: 'added' }).returning();
+        expect(added).toMatchObject([{ userId: 'alice', title: 'added' }]);
+        expect(await primary().$withAuth(alice).$count(todos)).toBe(3);
+        expect(Reflect.get(set, '$client')).toBeDefined();
+      });
+
+      it('is refused when a replica is not wrapped', () => {
+        const set = withReplicas(primary(), [copyDriver.connect(copy.authenticatedUrl) as WithAuth<Plain>]);
+        expect(() => set.$withAuth(alice)).toThrow(/wrap the replicas as well/u);
+      });
+    });
 
     describe('statements that do more than read and write rows are refused before they are sent', () => {
       const refused = [

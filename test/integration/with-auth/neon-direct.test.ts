@@ -13,7 +13,7 @@ import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { startNeonEndpoint, type NeonEndpoint } from '../../support/neon-endpoint.ts';
 import { atHost, serveHost } from '../../support/neon-hosts.ts';
 import type { SealedDatabase } from '../../support/sealed-database.ts';
-import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
+import { createTodoDatabase, relational, resetTodos, schema, todos } from '../../support/todo-app.ts';
 import { refusal, titles } from './contract.ts';
 
 let database: SealedDatabase;
@@ -42,7 +42,7 @@ beforeEach(async () => {
 });
 
 const connected = (fetchOptions: Record<string, unknown> = {}) =>
-  drizzle({ client: neon(atHost('direct', database.authenticatedUrl), { fetchOptions }), schema });
+  drizzle({ client: neon(atHost('direct', database.authenticatedUrl), { fetchOptions }), ...relational });
 
 const wrapped = (more: DirectOptions = {}) =>
   withAuth(connected(), { providers: [issuer.provider], key: database.authorizeKey, ...more });
@@ -95,7 +95,7 @@ describe('is sent', () => {
     const empty = await createDatabase('not_yet_migrated');
     const url = new URL(atHost('direct', database.authenticatedUrl));
     url.pathname = `/${empty.name}`;
-    const early = withAuth(drizzle(neon(url.href)), {
+    const early = withAuth(drizzle({ client: neon(url.href) }), {
       providers: [issuer.provider],
       key: database.authorizeKey,
     });
@@ -125,7 +125,7 @@ describe('is sent', () => {
   });
 
   it('the role as well where the login is another, on purpose', async () => {
-    const owner = drizzle(neon(atHost('direct', database.ownerUrl)), { schema });
+    const owner = drizzle({ client: neon(atHost('direct', database.ownerUrl)), ...relational });
     const db = withAuth(owner, {
       providers: [issuer.provider],
       key: database.authorizeKey,
@@ -233,7 +233,7 @@ describe('refused is', () => {
 
   it('an endpoint that cannot be reached', async () => {
     serveHost('nowhere', 'http://127.0.0.1:1/sql');
-    const lost = withAuth(drizzle(neon(atHost('nowhere', database.authenticatedUrl))), options());
+    const lost = withAuth(drizzle({ client: neon(atHost('nowhere', database.authenticatedUrl)) }), options());
     await expect(lost.$withAuth(alice).$count(todos)).rejects.toMatchObject({
       code: 'ERR_DATABASE_UNREACHABLE',
       message: 'the SQL endpoint cannot be reached',
@@ -243,13 +243,13 @@ describe('refused is', () => {
   it('a wrong password, in the words of PostgreSQL', async () => {
     const url = new URL(atHost('direct', database.authenticatedUrl));
     url.password = 'guessed';
-    const stranger = withAuth(drizzle(neon(url.href)), options());
+    const stranger = withAuth(drizzle({ client: neon(url.href) }), options());
     expect(await refusal(stranger.$withAuth(alice).$count(todos))).toBe('28P01');
   });
 
   it('a connection string that is none, without quoting it', async () => {
     const odd = () =>
-      withAuth(drizzle(neon('postgresql://authenticated:pass-3f@direct:port/app')), options())
+      withAuth(drizzle({ client: neon('postgresql://authenticated:pass-3f@direct:port/app') }), options())
         .$withAuth(alice)
         .$count(todos);
     const told = await (async () => odd())().catch(inspect);

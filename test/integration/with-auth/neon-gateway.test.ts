@@ -10,7 +10,7 @@ import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { startNeonEndpoint } from '../../support/neon-endpoint.ts';
 import { atHost, serveHost } from '../../support/neon-hosts.ts';
 import type { SealedDatabase } from '../../support/sealed-database.ts';
-import { createTodoDatabase, schema, todos } from '../../support/todo-app.ts';
+import { createTodoDatabase, relational, todos } from '../../support/todo-app.ts';
 import { refusal } from './contract.ts';
 
 let database: SealedDatabase;
@@ -46,7 +46,11 @@ beforeEach(() => {
 });
 
 const wrapped = (more: Partial<GatewayModeOptions> = {}) =>
-  withAuth(drizzle(neon(connectionString), { schema }), { mode: 'gateway', connectionString, ...more });
+  withAuth(drizzle({ client: neon(connectionString), ...relational }), {
+    mode: 'gateway',
+    connectionString,
+    ...more,
+  });
 
 it('sends one request a query and one a batch, the first one included', async () => {
   const handle = wrapped().$withAuth(alice);
@@ -70,8 +74,12 @@ it('sends the token with queries and batches, no seal, and nothing of a visitor'
   const endpoint = await startNeonEndpoint({ host: hostname, port: Number(port) });
   serveHost('recorder', endpoint.url);
   const target = connectionString.replace('@gateway', '@recorder');
-  const anonymous = drizzle(neon(target.replace('authenticated@', 'anonymous@')));
-  const db = withAuth(drizzle(neon(target)), { mode: 'gateway', connectionString: target, anonymous });
+  const anonymous = drizzle({ client: neon(target.replace('authenticated@', 'anonymous@')) });
+  const db = withAuth(drizzle({ client: neon(target) }), {
+    mode: 'gateway',
+    connectionString: target,
+    anonymous,
+  });
   const handle = db.$withAuth(alice);
   const visitor = db.$withAnonymous();
   for (const ask of [
@@ -121,10 +129,13 @@ it('merges fetchOptions into each request', async () => {
 
 it('a role that the gateway does not serve, or a token may not have, is refused by the gateway', async () => {
   const other = connectionString.replace('authenticated@', 'postgres@');
-  const db = withAuth(drizzle(neon(other)), { mode: 'gateway', connectionString: other });
+  const db = withAuth(drizzle({ client: neon(other) }), { mode: 'gateway', connectionString: other });
   expect(await refusal(db.$withAuth(alice).$count(todos))).toBe('28000');
   const visitors = connectionString.replace('authenticated@', 'anonymous@');
-  const mixed = withAuth(drizzle(neon(visitors)), { mode: 'gateway', connectionString: visitors });
+  const mixed = withAuth(drizzle({ client: neon(visitors) }), {
+    mode: 'gateway',
+    connectionString: visitors,
+  });
   expect(await refusal(mixed.$withAuth(alice).$count(todos))).toBe('ERR_PROVIDER_ROLE');
 });
 

@@ -7,11 +7,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { withAuth } from '../../../src/driver/neon-http.ts';
 import { createGateway } from '../../../src/gateway/index.ts';
+import { equals } from '../../support/drizzle-line.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { startNeonEndpoint } from '../../support/neon-endpoint.ts';
 import { atHost, serveHost } from '../../support/neon-hosts.ts';
 import { withClient, type SealedDatabase } from '../../support/sealed-database.ts';
-import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
+import { createTodoDatabase, relational, resetTodos, type schema, todos } from '../../support/todo-app.ts';
 import { describeContract, refusal, titles, type Driver } from './contract.ts';
 
 async function openDirect(database: SealedDatabase, issuer: TestIssuer): Promise<Driver> {
@@ -19,12 +20,13 @@ async function openDirect(database: SealedDatabase, issuer: TestIssuer): Promise
   const target = { host: hostname, port: Number(port) };
   const many = await startNeonEndpoint(target);
   const one = await startNeonEndpoint(target, { maxConnections: 1 });
-  serveHost('direct', many.url);
-  serveHost('single', one.url);
+  const host = hostOf(database);
+  serveHost(host, many.url);
+  serveHost(`single.${host}`, one.url);
   return {
     connect: (url, { max, cache } = {}) => {
-      const client = neon(atHost(max === 1 ? 'single' : 'direct', url));
-      return drizzle({ client, schema, ...(cache && { cache }) });
+      const client = neon(atHost(max === 1 ? `single.${host}` : host, url));
+      return drizzle({ client, ...relational, ...(cache && { cache }) });
     },
     withAuth: (plain, options) =>
       withAuth(plain, { providers: [issuer.provider], key: database.authorizeKey, ...options }),
@@ -42,17 +44,21 @@ async function openGateway(database: SealedDatabase, issuer: TestIssuer): Promis
     maxConnections: 4,
     port: 0,
   });
-  serveHost('gateway', `${gateway.url}/sql`);
-  const connectionString = atHost('gateway', database.authenticatedUrl, { password: false });
+  const host = `gateway.${hostOf(database)}`;
+  serveHost(host, `${gateway.url}/sql`);
+  const connectionString = atHost(host, database.authenticatedUrl, { password: false });
   return {
     connect: (url, { cache } = {}) => {
-      const client = neon(atHost('gateway', url, { password: false }));
-      return drizzle({ client, schema, ...(cache && { cache }) });
+      const client = neon(atHost(host, url, { password: false }));
+      return drizzle({ client, ...relational, ...(cache && { cache }) });
     },
     withAuth: (plain, options) => withAuth(plain, { mode: 'gateway', connectionString, ...options }),
     close: () => gateway.close(),
   };
 }
+
+/** One for each database, since there may be several at once. */
+const hostOf = ({ name }: SealedDatabase): string => name.replaceAll('_', '-');
 
 describeContract('neon-http, direct', { open: openDirect, verifies: 'driver', transactions: false });
 describeContract('neon-http, gateway', { open: openGateway, verifies: 'gateway', transactions: false });
@@ -101,7 +107,7 @@ describe.each([
         const [all, who, first, [row], done, cte, gone] = await handle.batch([
           handle.select({ title: todos.title, id: todos.id }).from(todos),
           handle.execute<{ who: string }>(sql`select auth.user_id() as who`),
-          handle.query.todos.findFirst({ where: eq(todos.title, own), with: { notes: true } }),
+          handle.query.todos.findFirst({ where: equals(todos, { title: own }), with: { notes: true } }),
           added,
           handle.update(todos).set({ done: true }).where(eq(todos.title, 'added')),
           handle

@@ -12,7 +12,7 @@ import {
   type NeonWebSocketOptions,
 } from '../../support/neon-websocket.ts';
 import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
-import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
+import { createTodoDatabase, relational, resetTodos, type schema, todos } from '../../support/todo-app.ts';
 import { describeContract, refusal, titles, type Driver } from './contract.ts';
 
 function proxyOf({ ownerUrl }: SealedDatabase, options?: NeonWebSocketOptions): Promise<NeonWebSocket> {
@@ -29,7 +29,7 @@ async function open(opened: SealedDatabase, { provider }: TestIssuer): Promise<D
       // A test that drops a database ends its connections.
       pool.on('error', () => {});
       pools.push(pool);
-      return drizzle({ client: pool, schema, ...(cache && { cache }) });
+      return drizzle({ client: pool, ...relational, ...(cache && { cache }) });
     },
     withAuth: (plain, options) =>
       withAuth(plain, { providers: [provider], key: opened.authorizeKey, ...options }),
@@ -82,7 +82,7 @@ function poolOf(config: PoolConfig = {}): Pool {
 }
 
 const connected = (config: PoolConfig = {}, more: Partial<WithAuthOptions> = {}): WithAuth<Db> =>
-  withAuth(drizzle({ client: poolOf(config), schema }), { ...options, ...more });
+  withAuth(drizzle({ client: poolOf(config), ...relational }), { ...options, ...more });
 
 const who = sql<string>`select auth.user_id() as who`;
 const pidOf = async (handle: Db): Promise<unknown> =>
@@ -113,7 +113,7 @@ describe('the pool of a handle', () => {
 
   it('reads and writes values as the driver does', async () => {
     const pool = poolOf();
-    const handle = withAuth(drizzle({ client: pool, schema }), options).$withAuth(alice);
+    const handle = withAuth(drizzle({ client: pool, ...relational }), options).$withAuth(alice);
     const text = `select $1::int as n, $2::jsonb as j, $3::text[] as a, $4::bytea as b, $5::timestamptz as t, $6::numeric as d,
       $7::bool as yes, $8::text as nothing`;
     const values = [
@@ -149,7 +149,7 @@ describe('neonConfig', () => {
       return Promise.reject(new Error('no HTTP here'));
     };
     const pool = poolOf();
-    const handle = withAuth(drizzle({ client: pool, schema }), options).$withAuth(alice);
+    const handle = withAuth(drizzle({ client: pool, ...relational }), options).$withAuth(alice);
     expect(titles(await handle.select().from(todos))).toEqual(['read a book', 'water the plants']);
     expect(await handle.query.todos.findMany({ with: { notes: true } })).toHaveLength(2);
     expect((await handle.$client.query('select auth.user_id() as who')).rows).toEqual([{ who: 'alice' }]);
@@ -247,7 +247,7 @@ describe('a transaction', () => {
 describe('the backend that a seal is for', () => {
   it('is the one behind the proxy, and not what the protocol calls it', async () => {
     const pool = poolOf({ max: 1 });
-    const handle = withAuth(drizzle({ client: pool, schema }), options).$withAuth(alice);
+    const handle = withAuth(drizzle({ client: pool, ...relational }), options).$withAuth(alice);
     const { rows } = await handle.execute<{ sealed: number; backend: number }>(
       sql`select split_part(current_setting('authorize.seal'), '.', 6)::int as sealed, pg_backend_pid() as backend`,
     );

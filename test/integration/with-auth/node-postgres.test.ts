@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { withAuth, type WithAuth, type WithAuthOptions } from '../../../src/driver/node-postgres.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
-import { createTodoDatabase, schema, todos } from '../../support/todo-app.ts';
+import { createTodoDatabase, relational, type schema, todos } from '../../support/todo-app.ts';
 import { describeContract, refusal, titles, type Driver } from './contract.ts';
 
 function open(opened: SealedDatabase, { provider }: TestIssuer): Promise<Driver> {
@@ -17,7 +17,7 @@ function open(opened: SealedDatabase, { provider }: TestIssuer): Promise<Driver>
       // A test that drops a database ends its connections.
       pool.on('error', () => {});
       pools.push(pool);
-      return drizzle({ client: pool, schema, ...(cache && { cache }) });
+      return drizzle({ client: pool, ...relational, ...(cache && { cache }) });
     },
     withAuth: (plain, options) =>
       withAuth(plain, { providers: [provider], key: opened.authorizeKey, ...options }),
@@ -60,7 +60,7 @@ function poolOf(config: pg.PoolConfig = {}): pg.Pool {
 }
 
 const connected = (config: pg.PoolConfig = {}, more: Partial<WithAuthOptions> = {}): WithAuth<Db> =>
-  withAuth(drizzle({ client: poolOf(config), schema }), { ...options, ...more });
+  withAuth(drizzle({ client: poolOf(config), ...relational }), { ...options, ...more });
 
 describe('the pool of a handle', () => {
   it('is the person as well', async () => {

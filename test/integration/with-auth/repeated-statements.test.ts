@@ -7,7 +7,7 @@ import { loadStatementJudge, plainFunctions } from '../../../src/database/statem
 import { withAuth, type WithAuth, type WithAuthOptions } from '../../../src/driver/node-postgres.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
-import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
+import { createTodoDatabase, relational, resetTodos, type schema, todos } from '../../support/todo-app.ts';
 
 // What the pool learns about statements that come again must never show, but in time.
 
@@ -40,7 +40,7 @@ afterEach(async () => {
 
 async function open(options: Pick<WithAuthOptions, 'prepare' | 'statements'> = {}): Promise<void> {
   pool = new pg.Pool({ connectionString: database.authenticatedUrl, max: 1 });
-  db = withAuth(drizzle({ client: pool, schema }), {
+  db = withAuth(drizzle({ client: pool, ...relational }), {
     providers: [issuer.provider],
     key: database.authorizeKey,
     ...options,
@@ -176,7 +176,7 @@ describe('a statement that comes again', () => {
 
   it('is answered each time where any statement is allowed, on a pool that such handles share with others', async () => {
     await times(8, () => alice.select().from(todos));
-    const any = withAuth(drizzle({ client: pool, schema }), {
+    const any = withAuth(drizzle({ client: pool, ...relational }), {
       providers: [issuer.provider],
       key: database.authorizeKey,
       statements: 'any',
@@ -194,7 +194,7 @@ describe('a statement that comes again', () => {
       vi.resetModules();
       const { withAuth: copied } = await import('../../../src/driver/node-postgres.ts');
       await import('../../../src/database/statement-judge.ts').then(({ loadStatementJudge: load }) => load());
-      const handles = copied(drizzle({ client: pool, schema }), { key: database.authorizeKey });
+      const handles = copied(drizzle({ client: pool, ...relational }), { key: database.authorizeKey });
       return handles.$withIdentity({ role: 'authenticated', claims: { sub: 'bob' } });
     };
     const [first, second] = [await copy(), await copy()];

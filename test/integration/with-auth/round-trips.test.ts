@@ -11,7 +11,7 @@ import { startCountingProxy, type CountingProxy } from '../../support/counting-p
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { startNeonWebSocket, type NeonWebSocket } from '../../support/neon-websocket.ts';
 import type { SealedDatabase } from '../../support/sealed-database.ts';
-import { createTodoDatabase, schema, todos } from '../../support/todo-app.ts';
+import { createTodoDatabase, relational, todos } from '../../support/todo-app.ts';
 import type { Plain } from './contract.ts';
 
 let database: SealedDatabase;
@@ -45,14 +45,14 @@ const options = () => ({ providers: [issuer.provider], key: database.authorizeKe
 function overTcp(token: string, config: pg.PoolConfig = {}): Opened {
   const connectionString = proxy.through(database.authenticatedUrl);
   const pool = new pg.Pool({ connectionString, max: 1, ...config });
-  const db = withAuth(drizzle({ client: pool, schema }), options());
+  const db = withAuth(drizzle({ client: pool, ...relational }), options());
   return { handle: db.$withAuth(token), end: () => pool.end() };
 }
 
 function overWebSocket(token: string): Opened {
   const connectionString = webSocket.through(database.authenticatedUrl);
   const pool = new Pool({ connectionString, max: 1 });
-  const db = withAuthNeon(drizzleNeon({ client: pool, schema }), options());
+  const db = withAuthNeon(drizzleNeon({ client: pool, ...relational }), options());
   return { handle: db.$withAuth(token), end: () => pool.end() };
 }
 
@@ -117,7 +117,10 @@ describe.each<[name: string, open: (token: string) => Opened]>([
 it('the query does not run when the prologue fails', async () => {
   const otherKey = `${database.authorizeKey.slice(0, -4)}AAAA`;
   const pool = new pg.Pool({ connectionString: proxy.through(database.authenticatedUrl), max: 1 });
-  const db = withAuth(drizzle({ client: pool, schema }), { providers: [issuer.provider], key: otherKey });
+  const db = withAuth(drizzle({ client: pool, ...relational }), {
+    providers: [issuer.provider],
+    key: otherKey,
+  });
   // nextval is not undone by a rollback: it would show that the statement ran.
   const lastValue = sql`select last_value from todos_id_seq`;
   const owner = new pg.Pool({ connectionString: database.ownerUrl, max: 1 });

@@ -1,0 +1,3 @@
+import { installSecondLine } from './install.ts';
+
+export default installSecondLine;
