@@ -17,9 +17,11 @@ export function generateOptions(config: GenerateConfig, kit: KitInvocation): Gen
   if (!kit.version.startsWith('0.31.')) {
     throw new AuthorizeError(
       'ERR_KIT_UNSUPPORTED',
-      `drizzle-kit ${kit.version} has not been tried; 0.31 has`,
+      `migrations need drizzle-kit 0.31; ${kit.version} is not supported`,
       {
-        hint: 'Install drizzle-kit 0.31.',
+        hint: kit.version.startsWith('1.')
+          ? 'Generate them with drizzle-kit 0.31 and drizzle-orm 0.45; $withAuth runs on drizzle-orm 1.0 as well.'
+          : 'Install drizzle-kit 0.31.',
       },
     );
   }
