@@ -1,8 +1,9 @@
 import { drizzle } from 'drizzle-orm/node-postgres';
+import { withReplicas } from 'drizzle-orm/pg-core';
 import pg from 'pg';
 import { expectTypeOf } from 'vitest';
 
-import { withAuth } from '../../src/driver/node-postgres.ts';
+import { withAuth, type TokenInput } from '../../src/driver/node-postgres.ts';
 import { authUid, insertPolicy, selectPolicy } from '../../src/index.ts';
 import { schema, todos } from '../support/todo-app.ts';
 
@@ -15,6 +16,10 @@ const handle = db.$withAuth('token');
 // The handle is exactly what the database was.
 expectTypeOf(handle).toEqualTypeOf(plain);
 expectTypeOf(handle).not.toBeAny();
+expectTypeOf(db.$withAnonymous()).toEqualTypeOf(handle);
+expectTypeOf(db.$withIdentity({ role: 'authenticated', claims: {} })).toEqualTypeOf(handle);
+expectTypeOf<Parameters<(typeof db)['$withAuth']>>().toEqualTypeOf<[token: TokenInput]>();
+expectTypeOf<ReturnType<(typeof db)['$withAuth']>>().toEqualTypeOf(plain);
 
 export async function positives(): Promise<void> {
   const rows = await handle.query.todos.findMany({ with: { notes: true } });
@@ -27,6 +32,18 @@ export async function positives(): Promise<void> {
   await db.$withAuth(Promise.resolve('token')).select().from(todos);
   await db.$withAuth(() => `${id}`).transaction(async (tx) => tx.query.todos.findFirst());
   await db.$withIdentity({ role: 'authenticated', claims: { sub: 'alice' } }).$count(todos);
+}
+
+export async function replicas(): Promise<void> {
+  const set = withReplicas(db, [withAuth(plain, {})]);
+  const person = set.$withAuth('token');
+  expectTypeOf(person.$primary).toEqualTypeOf(plain);
+  expectTypeOf(person.$replicas).toEqualTypeOf<(typeof plain)[]>();
+  await person.query.todos.findMany({ with: { notes: true } });
+  // @ts-expect-error one that is somebody is not somebody else
+  person.$withAuth('token');
+  // @ts-expect-error it was no set
+  void handle.$primary;
 }
 
 export async function negatives(): Promise<void> {
