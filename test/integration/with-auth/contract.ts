@@ -683,7 +683,16 @@ export function describeContract(name: string, kind: DriverKind): void {
         const added = await set.insert(todos).values({ title: 'added' }).returning();
         expect(added).toMatchObject([{ userId: 'alice', title: 'added' }]);
         expect(await primary().$withAuth(alice).$count(todos)).toBe(3);
-        expect(Reflect.get(set, '$client')).toBeDefined();
+      });
+
+      it('has every member that the database has', () => {
+        const members = Object.keys(driver.connect(database.authenticatedUrl));
+        const set = withReplicas(primary(), [replica()]);
+        const ofHandles = withReplicas(primary().$withAuth(alice), [replica().$withAuth(alice)]);
+        for (const each of [set, set.$withAuth(alice), ofHandles]) {
+          expect(members.filter((member) => !(member in each))).toEqual([]);
+        }
+        expect(set).toHaveProperty('$withAuth');
       });
 
       it('is refused when a replica is not wrapped', () => {
