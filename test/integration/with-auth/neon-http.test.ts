@@ -223,6 +223,19 @@ describe.each([
     expect((await as(alice).batch([as(alice).execute(who)]))[0].rows).toEqual([{ who: 'alice' }]);
   });
 
+  it('a handle of Drizzle’s own $withAuth that is wrapped gives its token to nobody', async () => {
+    const theirs = plain.$withAuth(await issuer.token('mallory')) as unknown as Db;
+    const handle = driver.withAuth(theirs as never, {}).$withAuth(alice) as unknown as Db;
+    const who = sql`select auth.user_id() as who`;
+    expect((await handle.execute(who)).rows).toEqual([{ who: 'alice' }]);
+    const counted = handle
+      .select({ who: sql<string>`auth.user_id()` })
+      .from(todos)
+      .limit(1);
+    expect((await handle.batch([handle.execute(who), counted]))[1]).toEqual([{ who: 'alice' }]);
+    expect(await counted).toEqual([{ who: 'alice' }]);
+  });
+
   it('transactions with callbacks are refused in the words of Drizzle', async () => {
     await expect(as(alice).transaction(async () => Promise.resolve())).rejects.toThrow(
       'No transactions support in neon-http driver',
