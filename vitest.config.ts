@@ -25,7 +25,7 @@ export default defineConfig({
         plugins: [secondLine()],
         test: {
           name: 'drizzle-1.0',
-          include: ['test/integration/with-auth/*.test.ts', 'test/drizzle-1.0/*.test.ts'],
+          include: ['test/integration/{with-auth,observe}/*.test.ts', 'test/drizzle-1.0/*.test.ts'],
           exclude: ['**/*.full.test.ts'],
           globalSetup: ['test/support/global-setup.ts', 'test/drizzle-1.0/global-setup.ts'],
         },
