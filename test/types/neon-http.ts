@@ -1,6 +1,7 @@
 import { neon, type NeonQueryFunction } from '@neondatabase/serverless';
 import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http';
 import { sql } from 'drizzle-orm';
+import { withReplicas } from 'drizzle-orm/pg-core';
 import { expectTypeOf } from 'vitest';
 
 import { withAuth, type TokenInput } from '../../src/driver/neon-http.ts';
@@ -42,6 +43,12 @@ export async function positives(): Promise<void> {
   expectTypeOf(first?.notes[0]?.body).toEqualTypeOf<string | undefined>();
   await db.$withAuth(Promise.resolve('token')).select().from(todos);
   await db.$withAuth(() => `${id}`).$count(todos);
+}
+
+export async function replicas(): Promise<void> {
+  const person = withReplicas(db, [withAuth(plain, {})]).$withAuth('token');
+  expectTypeOf(person.$replicas).toEqualTypeOf<(typeof handle)[]>();
+  await person.query.todos.findMany({ with: { notes: true } });
 }
 
 export async function negatives(): Promise<void> {
