@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+
+import { runInTerminal, type Answer } from './terminal.ts';
 
 const repository = join(import.meta.dirname, '..', '..', '..');
 
@@ -14,25 +16,32 @@ export interface RunResult {
 /** A project as a user has it: a schema, drizzle.config.ts and the real drizzle-kit. */
 export interface Project {
   readonly folder: string;
+  /** A project of the same schema and config that has generated nothing yet. */
+  copy(): Promise<Project>;
   write(file: string, text: string): Promise<void>;
   /** Replaces the body of schema.ts; everything that a schema needs is imported already. */
   schema(body: string): Promise<void>;
   kit(command: readonly string[], env?: NodeJS.ProcessEnv): Promise<RunResult>;
   /** `drizzle-kit generate`, which has to succeed. */
   generate(...options: readonly string[]): Promise<RunResult>;
+  /** The same in a terminal, where drizzle-kit asks what has a new name and what is new. */
+  generateInTerminal(answer: Answer): Promise<RunResult>;
   /** `drizzle-kit migrate`, which has to succeed. */
   migrate(url: string): Promise<RunResult>;
   /** Names of the migrations, in order. */
   migrations(): Promise<readonly string[]>;
   /** The SQL of the newest migration. */
   newest(): Promise<string>;
-  /** Every file of the migrations folder with its text. */
+  /** Every file of the migrations folder with its text, by its path in the project. */
   files(): Promise<Readonly<Record<string, string>>>;
+  /** Puts migrations of another project into this one: what `files` returned there. */
+  addMigrations(files: Readonly<Record<string, string>>): Promise<void>;
   remove(): Promise<void>;
 }
 
 const imports = `
 import { eq, sql } from 'drizzle-orm';
+import * as orm from 'drizzle-orm';
 import * as pg from 'drizzle-orm/pg-core';
 import { bigserial, boolean, index, integer, pgEnum, pgPolicy, pgRole, pgSchema, pgTable, serial, text } from 'drizzle-orm/pg-core';
 import {
@@ -73,20 +82,33 @@ export default withAuthorize(defineConfig({
       child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
       child.on('error', reject).on('close', (code) => resolve({ code, stdout, stderr }));
     });
-  const succeed = async (command: readonly string[], env?: NodeJS.ProcessEnv): Promise<RunResult> => {
-    const result = await kit(command, env);
+  const successful = (command: readonly string[], result: RunResult): RunResult => {
     if (result.code === 0 && result.stderr === '') return result;
     throw new Error(`drizzle-kit ${command.join(' ')}: ${result.code}\n${result.stdout}\n${result.stderr}`);
   };
+  const succeed = async (command: readonly string[], env?: NodeJS.ProcessEnv): Promise<RunResult> =>
+    successful(command, await kit(command, env));
   const migrations = async (): Promise<readonly string[]> =>
     (await readdir(join(folder, 'drizzle'))).filter((name) => name.endsWith('.sql')).toSorted();
 
   return {
     folder,
+    copy: async () => {
+      const copy = await createProject(config);
+      await copy.write('schema.ts', await readFile(join(folder, 'schema.ts'), 'utf8'));
+      return copy;
+    },
     write,
     schema: (body) => write('schema.ts', imports + body),
     kit,
     generate: (...options) => succeed(['generate', ...options]),
+    generateInTerminal: async (answer) => {
+      const command = [join(modules, '.bin', 'drizzle-kit'), 'generate'];
+      return successful(
+        ['generate'],
+        await runInTerminal(command, { cwd: folder, env: process.env, answer }),
+      );
+    },
     migrate: (url) => succeed(['migrate'], { DATABASE_URL: url }),
     migrations,
     newest: async () => readFile(join(folder, 'drizzle', (await migrations()).at(-1) ?? ''), 'utf8'),
@@ -94,12 +116,16 @@ export default withAuthorize(defineConfig({
       const names = await readdir(join(folder, 'drizzle'), { recursive: true, withFileTypes: true });
       const files = names
         .filter((entry) => entry.isFile())
-        .map((entry) => join(entry.parentPath, entry.name));
+        .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
       return Object.fromEntries(
         await Promise.all(
-          files.toSorted().map(async (file) => [file, await readFile(file, 'utf8')] as const),
+          files.toSorted().map(async (file) => [file, await readFile(join(folder, file), 'utf8')] as const),
         ),
       );
+    },
+    addMigrations: async (files) => {
+      await mkdir(join(folder, 'drizzle', 'meta'), { recursive: true });
+      for (const [file, text] of Object.entries(files)) await write(file, text);
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   };

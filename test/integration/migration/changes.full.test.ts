@@ -1,0 +1,17 @@
+import { describe, it } from 'vitest';
+
+import { driftChanges } from './changes/drift.ts';
+import { expressionChanges } from './changes/expressions.ts';
+import { nameChanges } from './changes/names.ts';
+import { neighbourChanges } from './changes/neighbours.ts';
+import { expectHistoryToHold } from './history.ts';
+
+// Each kind of change alone; the other half is in structure-changes.full.test.ts, so that two run at a time.
+describe.each([
+  ['expressions', expressionChanges],
+  ['names', nameChanges],
+  ['what stands beside', neighbourChanges],
+  ['drift', driftChanges],
+])('%s', (_what, changes) => {
+  it.each(changes)('$name', expectHistoryToHold);
+});

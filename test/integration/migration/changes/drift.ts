@@ -1,0 +1,38 @@
+import { table, view, type Change } from './change.ts';
+
+const touched = (name: string): readonly string[] => [
+  table(name, view(), 'number: serial(),'),
+  table(name, view(), 'number: serial(), note: text(),'),
+];
+/** What an administrator has done by hand, and the next migration that touches the table undoes. */
+export const driftChanges: readonly Change[] = [
+  {
+    name: 'everything is granted to the identity roles by hand',
+    versions: touched('d_all'),
+    byHand: {
+      0: [
+        'GRANT ALL ON d_all TO authenticated, anonymous',
+        'GRANT ALL ON SEQUENCE d_all_number_seq TO authenticated, anonymous',
+      ],
+    },
+    often: true,
+  },
+  {
+    name: 'single columns are granted by hand',
+    versions: touched('d_columns'),
+    byHand: { 0: ['GRANT UPDATE (user_id), INSERT (id) ON d_columns TO authenticated'] },
+  },
+  {
+    name: 'row level security is switched off by hand',
+    versions: touched('d_off'),
+    byHand: { 0: ['ALTER TABLE d_off DISABLE ROW LEVEL SECURITY'] },
+  },
+  {
+    name: 'a policy is dropped and another is altered by hand',
+    versions: [
+      table('d_policies', `${view()}, ${view('sql`false`', 'other')}`),
+      table('d_policies', `${view('sql`true`')}, ${view('sql`${t.id} > 0`', 'other')}`),
+    ],
+    byHand: { 0: ['DROP POLICY view ON d_policies', 'ALTER POLICY other ON d_policies USING (true)'] },
+  },
+];

@@ -1,0 +1,76 @@
+import { table, view, type Change } from './change.ts';
+
+const role = (exported: string, name: string, rest = ''): string =>
+  `export const ${exported} = pgRole('${name}'${rest});`;
+const works = (name: string, to: string, columns = ''): string =>
+  table(name, `${view()}, allPolicy('work', { to: ${to}, using: sql\`\${t.userId} = 'open'\` })`, columns);
+
+export const roleChanges: readonly Change[] = [
+  {
+    name: 'a role becomes one that exists, and one of ours again, without being dropped',
+    versions: [
+      role('known', 'test_r_existing'),
+      role('known', 'test_r_existing').replace(/;$/, '.existing();'),
+      role('known', 'test_r_existing'),
+    ].map((declaration) => works('r_existing', 'known') + declaration),
+    often: true,
+  },
+  {
+    name: 'a role is no longer exported, and policies name it still',
+    versions: [
+      works('r_named', `'test_r_named'`) + role('named', 'test_r_named'),
+      works('r_named', `'test_r_named'`),
+    ],
+  },
+  {
+    name: 'names of roles with capitals and dashes, which drizzle-kit does not quote',
+    versions: [`'open'`, `'alice'`].map(
+      (
+        who,
+      ) => `${table('r_mixed', `selectPolicy('view', { to: ['Test R-Mixed', 'test-r-dashed'], using: sql\`\${t.userId} = ${who}\` })`, 'number: serial(),')}
+        ${role('mixed', 'Test R-Mixed')} export const dashed = pgRole('test-r-dashed');`,
+    ),
+    often: true,
+  },
+  {
+    name: 'an identity role is added, gets more and is taken back',
+    versions: [
+      table('r_identity', view()),
+      `export const editor = identityRole('test_r_editor'); ${table('r_identity', view())}`,
+      `export const editor = identityRole('test_r_editor'); ${works('r_identity', 'editor', 'number: serial(),')}`,
+      table('r_identity', view(), 'number: serial(),'),
+    ],
+    often: true,
+  },
+  {
+    name: 'an identity role gets another name',
+    versions: ['test_r_author', 'test_r_writer'].map(
+      (name) => `export const author = identityRole('${name}'); ${works('r_author', 'author')}`,
+    ),
+  },
+  {
+    name: 'a role of the schema becomes an identity role and a role of the schema again',
+    versions: [`pgRole('test_r_person')`, `identityRole('test_r_person')`, `pgRole('test_r_person')`].map(
+      (declaration) => `export const person = ${declaration}; ${works('r_person', 'person')}`,
+    ),
+  },
+  {
+    name: 'a plain policy for nobody in particular follows the identity roles',
+    versions: ['', `export const guest = identityRole('test_r_guest');`, ''].map(
+      (declaration) =>
+        declaration +
+        table('r_everyone', `pgPolicy('view', { for: 'select', using: sql\`\${t.userId} = 'open'\` })`),
+    ),
+  },
+  {
+    name: 'privileges become fewer and more',
+    versions: ['allPolicy', 'selectPolicy', 'allPolicy'].map((helper) =>
+      table(
+        'r_width',
+        `${helper}('work', { to: authenticatedRole, using: authUid(t.userId) })`,
+        'number: serial(),',
+      ),
+    ),
+    often: true,
+  },
+];
