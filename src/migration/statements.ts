@@ -33,14 +33,15 @@ export type KitStatement =
 
 export function classify(statement: string): KitStatement {
   if (/^(CREATE|ALTER|DROP) POLICY /.test(statement)) return { kind: 'access' };
-  if (/^ALTER TABLE .+ (ENABLE|DISABLE) ROW LEVEL SECURITY$/.test(statement)) return { kind: 'access' };
+  if (/^ALTER TABLE [^]+ (ENABLE|DISABLE) ROW LEVEL SECURITY$/.test(statement)) return { kind: 'access' };
 
   const role = /^(CREATE|DROP) ROLE "((?:[^"]|"")*)"/.exec(statement);
   const name = role?.[2]?.replaceAll('""', '"');
   if (name !== undefined) return { kind: role?.[1] === 'CREATE' ? 'create role' : 'drop role', role: name };
 
-  // A match inside a name or a literal costs a few policies dropped and created in vain.
-  return /\b(DROP (COLUMN|TABLE|TYPE|SCHEMA|VIEW|MATERIALIZED VIEW)|SET DATA TYPE)\b/.test(statement)
+  // A match inside a name or a literal costs a few policies dropped and created in vain. drizzle-kit writes some of
+  // these words in lower case, such as for a generated column that gets another expression.
+  return /\b(DROP (COLUMN|TABLE|TYPE|SCHEMA|VIEW|MATERIALIZED VIEW)|SET DATA TYPE)\b/i.test(statement)
     ? { kind: 'destructive' }
     : { kind: 'other' };
 }

@@ -26,7 +26,9 @@ it.each([
   ['CREATE ROLE "a ""b" WITH CREATEDB', { kind: 'create role', role: 'a "b' }],
   ['DROP ROLE "a"', { kind: 'drop role', role: 'a' }],
   ['ALTER ROLE "a" RENAME TO "b"', { kind: 'other' }],
+  ['ALTER TABLE "line\nbreak" ENABLE ROW LEVEL SECURITY', { kind: 'access' }],
   ['ALTER TABLE "t" DROP COLUMN "c"', { kind: 'destructive' }],
+  ['ALTER TABLE "t" drop column "c"', { kind: 'destructive' }],
   ['ALTER TABLE "t" DROP CONSTRAINT "c"', { kind: 'other' }],
   ['CREATE TABLE "t" ("policy" text)', { kind: 'other' }],
 ])('%s is known for what it is', (statement, expected) => {

@@ -83,6 +83,16 @@ export const columnChanges: readonly Change[] = [
     ),
   },
   {
+    name: 'a generated column under a policy gets another expression',
+    versions: [`'open'`, `'bob'`].map((word) =>
+      table(
+        'c_generated',
+        view('sql`${t.open}`'),
+        `open: boolean().generatedAlwaysAs(sql\`user_id = ${word}\`),`,
+      ),
+    ),
+  },
+  {
     name: 'a serial column is added and renamed',
     versions: ['', 'number: serial(),', 'place: serial(),'].map((column) =>
       table('c_serial', `${view()}, ${add}`, column),
