@@ -1,8 +1,8 @@
+import { doBlock } from '../database/do-block.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
 import { quoteLiteral } from '../database/quote-literal.ts';
 import type { MigrationState } from './migration-state.ts';
 import { quoteRole } from './quote-role.ts';
-import { doBlock } from './statements.ts';
 import { compareText, qualifiedName, type TableName } from './table-name.ts';
 import type { TouchedTable } from './touched-tables.ts';
 
@@ -15,29 +15,38 @@ export function farewell(roles: readonly string[]): readonly string[] {
   ];
 }
 
-/** Takes everything from the roles that we manage, so that drift and default privileges are undone, too. */
-export function revokeAll(
-  tables: readonly TouchedTable[],
+/** The roles from which a migration takes everything before it grants anything. */
+export interface Grantees {
+  /** Exist by then. */
+  readonly identity: readonly string[];
+  /** May not exist: gone by now, or not there yet. */
+  readonly others: readonly string[];
+}
+
+/** @param renamed new names of roles, which another database of the cluster may have given them already */
+export function granteesOf(
   previous: MigrationState,
   state: MigrationState,
-): readonly string[] {
+  renamed: readonly string[],
+): Grantees {
+  const identity = state.identityRoles;
+  const all = new Set([...previous.managedRoles, ...state.managedRoles, ...renamed]);
+  return { identity, others: [...all].filter((role) => !identity.includes(role)).toSorted(compareText) };
+}
+
+/** Takes everything from the roles that we manage, so that drift and default privileges are undone, too. */
+export function revokeAll(tables: readonly TouchedTable[], grantees: Grantees): readonly string[] {
   if (tables.length === 0) return [];
   const list = tables.map(qualifiedName).join(', ');
   const open = tables.filter(
     (table) => !table.existsBefore || table.previous?.grants['public'] !== undefined,
   );
-  const others = otherRoles(previous, state);
+  const { identity, others } = grantees;
   return [
-    `REVOKE ALL ON ${list} FROM ${state.identityRoles.map(quoteIdentifier).join(', ')}`,
+    `REVOKE ALL ON ${list} FROM ${identity.map(quoteIdentifier).join(', ')}`,
     ...(open.length > 0 ? [`REVOKE ALL ON ${open.map(qualifiedName).join(', ')} FROM PUBLIC`] : []),
     ...(others.length > 0 ? [revokeFromOthers(tables, others)] : []),
   ];
-}
-
-function otherRoles(previous: MigrationState, state: MigrationState): readonly string[] {
-  return [...new Set([...previous.managedRoles, ...state.managedRoles])]
-    .filter((role) => !state.identityRoles.includes(role))
-    .toSorted(compareText);
 }
 
 function revokeFromOthers(tables: readonly TouchedTable[], roles: readonly string[]): string {
@@ -102,15 +111,9 @@ function usage(state: MigrationState): ReadonlyMap<string, ReadonlySet<string>> 
  * USAGE on the sequence behind a serial column for those who may insert. Postgres names the sequence and cuts long
  * names, so it is asked and not guessed.
  */
-export function sequenceUsage(
-  table: TouchedTable,
-  column: string,
-  previous: MigrationState,
-  state: MigrationState,
-): string {
+export function sequenceUsage(table: TouchedTable, column: string, { identity, others }: Grantees): string {
   const grants = table.next?.grants ?? {};
   const users = Object.keys(grants).filter((role) => grants[role]?.INSERT !== undefined);
-  const others = otherRoles(previous, state);
   const list = (roles: readonly string[]): string => roles.map(quoteRole).join(', ').replaceAll('%', '%%');
   const onSequence = (text: string): string => `  EXECUTE format(${quoteLiteral(text)}, sequence);`;
   const found = `${quoteLiteral(qualifiedName(table))}, ${quoteLiteral(column)}`;
@@ -118,7 +121,7 @@ export function sequenceUsage(
     [
       `DECLARE sequence regclass := pg_catalog.pg_get_serial_sequence(${found});${others.length > 0 ? ' target regclass; grantee name;' : ''} BEGIN`,
       '  IF sequence IS NULL THEN RETURN; END IF;',
-      onSequence(`REVOKE ALL ON SEQUENCE %s FROM PUBLIC, ${list(state.identityRoles)}`),
+      onSequence(`REVOKE ALL ON SEQUENCE %s FROM PUBLIC, ${list(identity)}`),
       ...(others.length > 0 ? [revokeLoop('ARRAY[sequence]', others)] : []),
       ...(users.length > 0 ? [onSequence(`GRANT USAGE ON SEQUENCE %s TO ${list(users)}`)] : []),
       'END',

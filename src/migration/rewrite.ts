@@ -1,14 +1,22 @@
 import { addIdentityRoles, createRole } from '../database/prelude.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
 import type { AccessModel, TableAccess } from './access-model.ts';
-import { closingAssertion, farewell, revokeAll, schemaUsage, sequenceUsage } from './access-statements.ts';
+import {
+  closingAssertion,
+  farewell,
+  granteesOf,
+  revokeAll,
+  schemaUsage,
+  sequenceUsage,
+} from './access-statements.ts';
 import { changeWords } from './change-words.ts';
 import { privilegeList, type Grants } from './grants.ts';
 import type { MigrationInput } from './migration-input.ts';
 import { renderHeader, stateOf, type MigrationState } from './migration-state.ts';
 import { quoteRole } from './quote-role.ts';
 import type { Snapshot } from './snapshot.ts';
-import { classify, createRoleUnlessExists, dropRoleUnlessNeeded, joinStatements } from './statements.ts';
+import { dropRoleUnlessNeeded, guardRoleStatement } from './role-statements.ts';
+import { classify, joinStatements, type KitStatement } from './statements.ts';
 import { compareText, qualifiedName } from './table-name.ts';
 import { touchedTables } from './touched-tables.ts';
 
@@ -39,6 +47,9 @@ export function rewriteMigration(input: MigrationInput): Migration {
     removed: previous.identityRoles.filter((role) => !state.identityRoles.includes(role)),
   };
 
+  const renamed = kit.flatMap((s) => (s.kind === 'rename role' ? [s.to] : []));
+  const grantees = granteesOf(previous, state, renamed);
+
   const existing = tables.filter((table) => table.existsBefore);
   const created = tables.filter((table) => table.existsAfter && !table.existsBefore);
   const remaining = tables.filter((table) => table.existsAfter);
@@ -46,16 +57,15 @@ export function rewriteMigration(input: MigrationInput): Migration {
 
   const statements = [
     ...roles.added.map(createRole),
-    ...kit.flatMap((s) => (s.kind === 'create role' ? [createRoleUnlessExists(s.role, s.statement)] : [])),
     ...(roles.added.length > 0 ? addIdentityRoles(roles.added) : []),
-    ...revokeAll(existing, previous, state),
+    ...revokeAll(existing, grantees),
     ...existing.flatMap((table) =>
       table.drop.map(
         (policy) => `DROP POLICY IF EXISTS ${quoteIdentifier(policy)} ON ${qualifiedName(table)}`,
       ),
     ),
-    ...kit.flatMap((s) => (s.kind === 'other' || s.kind === 'destructive' ? [s.statement] : [])),
-    ...revokeAll(created, previous, state),
+    ...kit.flatMap(({ statement, ...known }) => keep(statement, known)),
+    ...revokeAll(created, grantees),
     ...remaining.flatMap((table) =>
       table.next?.rowSecurity ? [`ALTER TABLE ${qualifiedName(table)} ENABLE ROW LEVEL SECURITY`] : [],
     ),
@@ -65,11 +75,13 @@ export function rewriteMigration(input: MigrationInput): Migration {
       ...Object.entries(table.next?.grants ?? {}).map(
         ([role, held]) => `GRANT ${privilegeList(held)} ON ${qualifiedName(table)} TO ${quoteRole(role)}`,
       ),
-      ...(table.access?.serialColumns ?? []).map((column) => sequenceUsage(table, column, previous, state)),
+      ...(table.access?.serialColumns ?? []).map((column) => sequenceUsage(table, column, grantees)),
     ]),
     ...farewell(roles.removed),
     ...kit.flatMap((s) =>
-      s.kind === 'drop role' && !model.declaredRoles.includes(s.role) && !state.managedRoles.includes(s.role)
+      (s.kind === 'drop role' || s.kind === 'rename role') &&
+      !model.declaredRoles.includes(s.role) &&
+      !state.managedRoles.includes(s.role)
         ? [dropRoleUnlessNeeded(s.role)]
         : [],
     ),
@@ -112,6 +124,22 @@ export function closedModel(previous: MigrationState, after: Snapshot): AccessMo
     declaredRoles: [],
     tables: tables.toSorted((a, b) => compareText(qualifiedName(a), qualifiedName(b))),
   };
+}
+
+// What becomes of a statement of drizzle-kit in its place. Roles are dropped at the end, once nothing needs them.
+function keep(statement: string, known: KitStatement): readonly string[] {
+  switch (known.kind) {
+    case 'access':
+    case 'drop role':
+      return [];
+    case 'create role':
+    case 'alter role':
+    case 'rename role':
+      return [guardRoleStatement(known, statement)];
+    case 'destructive':
+    case 'other':
+      return [statement];
+  }
 }
 
 function countGrants(grants: Grants): number {

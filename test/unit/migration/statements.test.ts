@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 
-import { classify, doBlock, joinStatements, splitStatements } from '../../../src/migration/statements.ts';
+import { doBlock } from '../../../src/database/do-block.ts';
+import { classify, joinStatements, splitStatements } from '../../../src/migration/statements.ts';
 
 it('statements come apart and together at the breakpoints', () => {
   const kit =
@@ -25,7 +26,11 @@ it.each([
   ['ALTER TABLE "s"."t" DISABLE ROW LEVEL SECURITY', { kind: 'access' }],
   ['CREATE ROLE "a ""b" WITH CREATEDB', { kind: 'create role', role: 'a "b' }],
   ['DROP ROLE "a"', { kind: 'drop role', role: 'a' }],
-  ['ALTER ROLE "a" RENAME TO "b"', { kind: 'other' }],
+  ['ALTER ROLE "a" RENAME TO "b ""c"', { kind: 'rename role', role: 'a', to: 'b "c' }],
+  [
+    'ALTER ROLE "a" WITH NOCREATEDB CREATEROLE INHERIT',
+    { kind: 'alter role', role: 'a', attributes: ['NOCREATEDB', 'CREATEROLE', 'INHERIT'] },
+  ],
   ['ALTER TABLE "line\nbreak" ENABLE ROW LEVEL SECURITY', { kind: 'access' }],
   ['ALTER TABLE "t" DROP COLUMN "c"', { kind: 'destructive' }],
   ['ALTER TABLE "t" drop column "c"', { kind: 'destructive' }],

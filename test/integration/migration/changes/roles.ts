@@ -7,6 +7,34 @@ const works = (name: string, to: string, columns = ''): string =>
 
 export const roleChanges: readonly Change[] = [
   {
+    name: 'a role is added, and dropped with what it was granted',
+    versions: [
+      table('r_plain', view(), 'number: serial(),'),
+      works('r_plain', `'test_r_worker'`, 'number: serial(),') + role('worker', 'test_r_worker'),
+      table('r_plain', view(), 'number: serial(),'),
+    ],
+    often: true,
+  },
+  {
+    name: 'a role is dropped that may use a schema',
+    versions: [
+      `export const r_app = pgSchema('r_app'); ${works('r_inside', 'visitor', 'number: serial(),').replace('pgTable', 'r_app.table')} ${role('visitor', 'test_r_visitor')}`,
+      `export const r_app = pgSchema('r_app'); ${table('r_inside', view(), 'number: serial(),', 'r_app.table')}`,
+    ],
+  },
+  {
+    name: 'a role is renamed',
+    versions: ['test_r_old', 'test_r_new'].map(
+      (name) => works('r_renamed', 'renamed', 'number: serial(),') + role('renamed', name),
+    ),
+    renamed: ['test_r_old › test_r_new'],
+    often: true,
+  },
+  {
+    name: 'a role with another name is another role',
+    versions: ['test_r_this', 'test_r_that'].map((name) => works('r_other', 'other') + role('other', name)),
+  },
+  {
     name: 'a role becomes one that exists, and one of ours again, without being dropped',
     versions: [
       role('known', 'test_r_existing'),
@@ -31,6 +59,12 @@ export const roleChanges: readonly Change[] = [
         ${role('mixed', 'Test R-Mixed')} export const dashed = pgRole('test-r-dashed');`,
     ),
     often: true,
+  },
+  {
+    name: 'what a role may do besides is changed',
+    versions: [', { inherit: false }', ', { inherit: true }'].map(
+      (rest) => works('r_attributes', 'limited') + role('limited', 'test_r_attributes', rest),
+    ),
   },
   {
     name: 'an identity role is added, gets more and is taken back',
