@@ -23,14 +23,19 @@ export interface Grantees {
   readonly others: readonly string[];
 }
 
-/** @param renamed new names of roles, which another database of the cluster may have given them already */
+/** A role to which another database of the cluster may have given its new name already. */
+export interface RenamedRole {
+  readonly role: string;
+  readonly to: string;
+}
+
 export function granteesOf(
   previous: MigrationState,
   state: MigrationState,
-  renamed: readonly string[],
+  renamed: readonly RenamedRole[],
 ): Grantees {
   const identity = state.identityRoles;
-  const all = new Set([...previous.managedRoles, ...state.managedRoles, ...renamed]);
+  const all = new Set([...previous.managedRoles, ...state.managedRoles, ...renamed.map(({ to }) => to)]);
   return { identity, others: [...all].filter((role) => !identity.includes(role)).toSorted(compareText) };
 }
 
@@ -70,25 +75,46 @@ function regclasses(tables: readonly TableName[]): string {
   return `ARRAY[${tables.map((table) => quoteLiteral(qualifiedName(table))).join(', ')}]::regclass[]`;
 }
 
-/** USAGE on the schemas of granted tables; everybody has it on `public` from the start. */
-export function schemaUsage(previous: MigrationState, state: MigrationState): readonly string[] {
-  const had = usage(previous);
+/**
+ * Takes USAGE on schemas from roles that have no business there any more; everybody has it on `public` from the start.
+ * A schema that gets another name is left by all, and entered anew.
+ *
+ * @param moved schemas and roles that get other names in this migration
+ */
+export function revokeSchemaUsage(
+  previous: MigrationState,
+  state: MigrationState,
+  moved: { readonly schemas: readonly string[]; readonly roles: readonly RenamedRole[] },
+): readonly string[] {
   const has = usage(state);
-  return [...new Set([...had.keys(), ...has.keys()])].toSorted(compareText).flatMap((schema) => {
-    const gains = [...(has.get(schema) ?? [])].filter((role) => !had.get(schema)?.has(role));
-    const loses = [...(had.get(schema) ?? [])].filter((role) => !has.get(schema)?.has(role));
-    return [
-      ...loses.map((role) => revokeUsage(schema, role)),
-      ...(gains.length > 0
-        ? [
-            `GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO ${gains.toSorted(compareText).map(quoteRole).join(', ')}`,
-          ]
-        : []),
-    ];
-  });
+  return [...usage(previous)]
+    .toSorted(([a], [b]) => compareText(a, b))
+    .flatMap(([schema, roles]) => {
+      const stay = moved.schemas.includes(schema) ? undefined : has.get(schema);
+      const names = [...roles].flatMap((role) => [
+        role,
+        ...moved.roles.flatMap((other) => (other.role === role ? [other.to] : [])),
+      ]);
+      return names
+        .filter((role) => !stay?.has(role))
+        .toSorted(compareText)
+        .map((role) => revokeUsage(schema, role));
+    });
 }
 
-// The schema may have gone with its tables, and the role from the cluster.
+/** Gives USAGE on the schemas of these tables to whoever has a grant in them, as far as it was taken by hand, too. */
+export function grantSchemaUsage(tables: readonly TouchedTable[], state: MigrationState): readonly string[] {
+  const schemas = new Set(tables.map((table) => table.schema));
+  return [...usage(state)]
+    .filter(([schema, roles]) => schemas.has(schema) && roles.size > 0)
+    .toSorted(([a], [b]) => compareText(a, b))
+    .map(([schema, roles]) => {
+      const list = [...roles].toSorted(compareText).map(quoteRole).join(', ');
+      return `GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO ${list}`;
+    });
+}
+
+// Somebody may have dropped the schema, or the role.
 function revokeUsage(schema: string, role: string): string {
   return doBlock(`BEGIN
   REVOKE USAGE ON SCHEMA ${quoteIdentifier(schema)} FROM ${quoteRole(role)};

@@ -5,8 +5,9 @@ import {
   closingAssertion,
   farewell,
   granteesOf,
+  grantSchemaUsage,
   revokeAll,
-  schemaUsage,
+  revokeSchemaUsage,
   sequenceUsage,
 } from './access-statements.ts';
 import { changeWords } from './change-words.ts';
@@ -47,8 +48,11 @@ export function rewriteMigration(input: MigrationInput): Migration {
     removed: previous.identityRoles.filter((role) => !state.identityRoles.includes(role)),
   };
 
-  const renamed = kit.flatMap((s) => (s.kind === 'rename role' ? [s.to] : []));
-  const grantees = granteesOf(previous, state, renamed);
+  const moved = {
+    roles: kit.filter((s) => s.kind === 'rename role'),
+    schemas: kit.flatMap((s) => (s.kind === 'rename schema' ? [s.schema] : [])),
+  };
+  const grantees = granteesOf(previous, state, moved.roles);
 
   const existing = tables.filter((table) => table.existsBefore);
   const created = tables.filter((table) => table.existsAfter && !table.existsBefore);
@@ -59,6 +63,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
     ...roles.added.map(createRole),
     ...(roles.added.length > 0 ? addIdentityRoles(roles.added) : []),
     ...revokeAll(existing, grantees),
+    ...revokeSchemaUsage(previous, state, moved),
     ...existing.flatMap((table) =>
       table.drop.map(
         (policy) => `DROP POLICY IF EXISTS ${quoteIdentifier(policy)} ON ${qualifiedName(table)}`,
@@ -70,7 +75,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
       table.next?.rowSecurity ? [`ALTER TABLE ${qualifiedName(table)} ENABLE ROW LEVEL SECURITY`] : [],
     ),
     ...policies,
-    ...schemaUsage(previous, state),
+    ...grantSchemaUsage(remaining, state),
     ...remaining.flatMap((table) => [
       ...Object.entries(table.next?.grants ?? {}).map(
         ([role, held]) => `GRANT ${privilegeList(held)} ON ${qualifiedName(table)} TO ${quoteRole(role)}`,
@@ -136,8 +141,7 @@ function keep(statement: string, known: KitStatement): readonly string[] {
     case 'alter role':
     case 'rename role':
       return [guardRoleStatement(known, statement)];
-    case 'destructive':
-    case 'other':
+    default:
       return [statement];
   }
 }

@@ -57,7 +57,7 @@ export function guardRoleStatement(
       return createRoleUnlessExists(role.role, statement);
     case 'alter role':
       return alterRoleWhereDifferent(role.role, role.attributes);
-    case 'rename role':
+    default:
       return renameRoleUnlessRenamed(role.role, role.to);
   }
 }

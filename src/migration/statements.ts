@@ -25,6 +25,7 @@ export type KitStatement =
   /** A policy or a row level security switch: written from the schema instead. */
   | { readonly kind: 'access' }
   | RoleStatement
+  | { readonly kind: 'rename schema'; readonly schema: string }
   /** Takes away or retypes something that a policy may mention, which Postgres refuses or cascades. */
   | { readonly kind: 'destructive' }
   | { readonly kind: 'other' };
@@ -35,6 +36,8 @@ export function classify(statement: string): KitStatement {
 
   const role = classifyRoleStatement(statement);
   if (role) return role;
+  const schema = /^ALTER SCHEMA "((?:[^"]|"")*)" RENAME TO /.exec(statement)?.[1];
+  if (schema !== undefined) return { kind: 'rename schema', schema: schema.replaceAll('""', '"') };
 
   // A match inside a name or a literal costs a few policies dropped and created in vain. drizzle-kit writes some of
   // these words in lower case, such as for a generated column that gets another expression.

@@ -34,6 +34,7 @@ it.each([
   ['ALTER TABLE "line\nbreak" ENABLE ROW LEVEL SECURITY', { kind: 'access' }],
   ['ALTER TABLE "t" DROP COLUMN "c"', { kind: 'destructive' }],
   ['ALTER TABLE "t" drop column "c"', { kind: 'destructive' }],
+  ['ALTER SCHEMA "a" RENAME TO "b"', { kind: 'rename schema', schema: 'a' }],
   ['ALTER TABLE "t" DROP CONSTRAINT "c"', { kind: 'other' }],
   ['CREATE TABLE "t" ("policy" text)', { kind: 'other' }],
 ])('%s is known for what it is', (statement, expected) => {

@@ -35,4 +35,12 @@ export const driftChanges: readonly Change[] = [
     ],
     byHand: { 0: ['DROP POLICY view ON d_policies', 'ALTER POLICY other ON d_policies USING (true)'] },
   },
+  {
+    name: 'a role loses the way into a schema by hand',
+    versions: ['', 'note: text(),'].map(
+      (column) =>
+        `export const d_hall = pgSchema('d_hall'); ${table('d_shut', view(), column, 'd_hall.table')}`,
+    ),
+    byHand: { 0: ['REVOKE USAGE ON SCHEMA d_hall FROM authenticated'] },
+  },
 ];

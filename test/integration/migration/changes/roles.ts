@@ -31,6 +31,14 @@ export const roleChanges: readonly Change[] = [
     often: true,
   },
   {
+    name: 'a role is renamed and loses its grants',
+    versions: [
+      `export const r_hall = pgSchema('r_hall'); ${works('r_lost', 'lost').replace('pgTable', 'r_hall.table')} ${role('lost', 'test_r_before')}`,
+      `export const r_hall = pgSchema('r_hall'); ${table('r_lost', view(), '', 'r_hall.table')} ${role('lost', 'test_r_after')}`,
+    ],
+    renamed: ['test_r_before › test_r_after'],
+  },
+  {
     name: 'a role with another name is another role',
     versions: ['test_r_this', 'test_r_that'].map((name) => works('r_other', 'other') + role('other', name)),
   },

@@ -129,6 +129,14 @@ export const tableChanges: readonly Change[] = [
     often: true,
   },
   {
+    name: 'a schema is renamed, and a role has no business in it any more',
+    versions: [
+      inSchema('t_wide', table('t_narrowed', `${view()}, ${reporting}`, '', 't_wide.table')),
+      inSchema('t_narrow', table('t_narrowed', view(), '', 't_narrow.table')),
+    ],
+    renamed: ['t_wide › t_narrow'],
+  },
+  {
     name: 'a schema with another name is another schema',
     versions: ['t_this', 't_that'].map((schema) =>
       inSchema(schema, table('t_within', view(), '', `${schema}.table`)),
