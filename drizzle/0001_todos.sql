@@ -33,10 +33,16 @@ GRANT SELECT ON "public"."todos" TO "anonymous";
 --> statement-breakpoint
 GRANT SELECT, INSERT, UPDATE, DELETE ON "public"."todos" TO "authenticated";
 --> statement-breakpoint
-DO $$ DECLARE sequence regclass := pg_catalog.pg_get_serial_sequence('"public"."todos"', 'id'); BEGIN
-  IF sequence IS NULL THEN RETURN; END IF;
-  EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM PUBLIC, "authenticated", "anonymous"', sequence);
-  EXECUTE format('GRANT USAGE ON SEQUENCE %s TO "authenticated"', sequence);
+DO $$ DECLARE sequence regclass; BEGIN
+  FOR sequence IN SELECT objid FROM pg_catalog.pg_depend JOIN pg_catalog.pg_class ON oid = objid AND relkind = 'S'
+    WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = '"public"."todos"'::regclass AND deptype IN ('a', 'i')
+  LOOP
+    EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM PUBLIC, "authenticated", "anonymous"', sequence);
+  END LOOP;
+  sequence := pg_catalog.pg_get_serial_sequence('"public"."todos"', 'id');
+  IF sequence IS NOT NULL THEN
+    EXECUTE format('GRANT USAGE ON SEQUENCE %s TO "authenticated"', sequence);
+  END IF;
 END $$;
 --> statement-breakpoint
 DO $$ DECLARE opened text; BEGIN

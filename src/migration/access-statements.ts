@@ -134,22 +134,32 @@ function usage(state: MigrationState): ReadonlyMap<string, ReadonlySet<string>> 
 }
 
 /**
- * USAGE on the sequence behind a serial column for those who may insert. Postgres names the sequence and cuts long
- * names, so it is asked and not guessed.
+ * USAGE on the sequences behind serial columns for those who may insert, and nothing on any other sequence of the
+ * table: an identity column needs no privilege, and a column that is serial no more leaves its sequence behind.
+ * Postgres names sequences and cuts long names, so it is asked and not guessed.
  */
-export function sequenceUsage(table: TouchedTable, column: string, { identity, others }: Grantees): string {
+export function sequenceUsage(table: TouchedTable, { identity, others }: Grantees): string {
   const grants = table.next?.grants ?? {};
   const users = Object.keys(grants).filter((role) => grants[role]?.INSERT !== undefined);
+  const columns = users.length > 0 ? (table.access?.serialColumns ?? []) : [];
   const list = (roles: readonly string[]): string => roles.map(quoteRole).join(', ').replaceAll('%', '%%');
   const onSequence = (text: string): string => `  EXECUTE format(${quoteLiteral(text)}, sequence);`;
-  const found = `${quoteLiteral(qualifiedName(table))}, ${quoteLiteral(column)}`;
+  const name = quoteLiteral(qualifiedName(table));
   return doBlock(
     [
-      `DECLARE sequence regclass := pg_catalog.pg_get_serial_sequence(${found});${others.length > 0 ? ' target regclass; grantee name;' : ''} BEGIN`,
-      '  IF sequence IS NULL THEN RETURN; END IF;',
-      onSequence(`REVOKE ALL ON SEQUENCE %s FROM PUBLIC, ${list(identity)}`),
+      `DECLARE sequence regclass;${others.length > 0 ? ' target regclass; grantee name;' : ''} BEGIN`,
+      `  FOR sequence IN SELECT objid FROM pg_catalog.pg_depend JOIN pg_catalog.pg_class ON oid = objid AND relkind = 'S'`,
+      `    WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = ${name}::regclass AND deptype IN ('a', 'i')`,
+      '  LOOP',
+      `  ${onSequence(`REVOKE ALL ON SEQUENCE %s FROM PUBLIC, ${list(identity)}`)}`,
       ...(others.length > 0 ? [revokeLoop('ARRAY[sequence]', others)] : []),
-      ...(users.length > 0 ? [onSequence(`GRANT USAGE ON SEQUENCE %s TO ${list(users)}`)] : []),
+      '  END LOOP;',
+      ...columns.flatMap((column) => [
+        `  sequence := pg_catalog.pg_get_serial_sequence(${name}, ${quoteLiteral(column)});`,
+        '  IF sequence IS NOT NULL THEN',
+        `  ${onSequence(`GRANT USAGE ON SEQUENCE %s TO ${list(users)}`)}`,
+        '  END IF;',
+      ]),
       'END',
     ].join('\n'),
   );

@@ -80,7 +80,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
       ...Object.entries(table.next?.grants ?? {}).map(
         ([role, held]) => `GRANT ${privilegeList(held)} ON ${qualifiedName(table)} TO ${quoteRole(role)}`,
       ),
-      ...(table.access?.serialColumns ?? []).map((column) => sequenceUsage(table, column, grantees)),
+      ...(table.sequences ? [sequenceUsage(table, grantees)] : []),
     ]),
     ...farewell(roles.removed),
     ...kit.flatMap((s) =>

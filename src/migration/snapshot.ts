@@ -14,6 +14,8 @@ interface SnapshotTable extends TableName {
   /** Names of policies, linked ones included. */
   readonly policies: readonly string[];
   readonly rowSecurity: boolean;
+  /** A column has a sequence of its own: it is serial or an identity. */
+  readonly sequences: boolean;
 }
 
 /** The snapshot before the first migration. */
@@ -24,20 +26,26 @@ export function parseSnapshot(json: string): Snapshot {
   const { id: _id, prevId: _prevId, _meta: _renames, ...content } = record(JSON.parse(json));
   const tables = Object.values(record(content['tables'])).map((value) => {
     const table = record(value);
+    const columns = record(table['columns']);
     const policies = Object.keys(record(table['policies']));
     return {
       schema: text(table['schema']) || 'public',
       name: text(table['name']),
       content: canonical(table),
-      columns: Object.keys(record(table['columns'])),
+      columns: Object.keys(columns),
       policies,
       rowSecurity: table['isRLSEnabled'] === true || policies.length > 0,
+      sequences: Object.values(columns).map(record).some(hasSequence),
     } satisfies SnapshotTable;
   });
   return {
     content: canonical(content),
     tables: new Map(tables.map((table) => [qualifiedName(table), table])),
   };
+}
+
+function hasSequence(column: Readonly<Record<string, unknown>>): boolean {
+  return column['identity'] !== undefined || /^(small|big)?serial$/i.test(text(column['type']));
 }
 
 // drizzle-kit reorders keys and fills in empty objects when it copies a snapshot for `--custom`.

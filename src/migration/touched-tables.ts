@@ -11,6 +11,8 @@ export interface TouchedTable extends TableName {
   readonly previous: TableState | undefined;
   readonly next: TableState | undefined;
   readonly access: TableAccess | undefined;
+  /** The table has sequences of its own, or had them under the columns or the name that it had before. */
+  readonly sequences: boolean;
   /** Names of policies to drop before drizzle-kit's statements. */
   readonly drop: readonly string[];
   /** Statements that create policies after them. */
@@ -35,6 +37,8 @@ export function touchedTables(
   const access = byName(input.model.tables);
   const newlyManaged = state.managedRoles.some((role) => !input.previous.managedRoles.includes(role));
 
+  const gone = [...before.tables.keys()].filter((key) => !after.tables.has(key));
+
   const touched: TouchedTable[] = [];
   for (const key of [...new Set([...previous.keys(), ...next.keys()])].toSorted(compareText)) {
     const [was, becomes, wanted] = [previous.get(key), next.get(key), access.get(key)];
@@ -58,6 +62,8 @@ export function touchedTables(
       before.tables.get(key)?.content !== after.tables.get(key)?.content;
     if (!changed) continue;
 
+    // Under a new name it is one of those that are gone.
+    const names = before.tables.has(key) ? [key] : gone;
     const linked = was?.linked === true || becomes?.linked === true;
     touched.push({
       schema: name.schema,
@@ -67,6 +73,10 @@ export function touchedTables(
       previous: was,
       next: becomes,
       access: wanted,
+      sequences:
+        names.some((old) => before.tables.get(old)?.sequences) ||
+        after.tables.get(key)?.sequences === true ||
+        (wanted?.serialColumns.length ?? 0) > 0,
       drop,
       create: (wanted?.policies ?? [])
         .filter((policy) => !kept.has(policy.name))

@@ -22,6 +22,15 @@ it('reads tables under their qualified names', () => {
   ]);
 });
 
+it.each([
+  [{ type: 'bigserial' }, true],
+  [{ type: 'integer', identity: { type: 'always' } }, true],
+  [{ type: 'integer' }, false],
+])('knows whether %o has a sequence', (column, expected) => {
+  const snapshot = parseSnapshot(JSON.stringify({ tables: { t: { name: 't', columns: { column } } } }));
+  expect(snapshot.tables.get('"public"."t"')?.sequences).toBe(expected);
+});
+
 it('is the same content under other ids, in another order and with empty parts filled in', () => {
   const one = parseSnapshot(JSON.stringify({ id: '1', prevId: '0', version: '7', tables, _meta: { a: 1 } }));
   const two = parseSnapshot(JSON.stringify({ views: {}, tables, version: '7', id: '2', prevId: '1' }));

@@ -107,6 +107,13 @@ export const columnChanges: readonly Change[] = [
     ),
   },
   {
+    name: 'a serial column becomes an integer, which leaves its sequence behind',
+    versions: ['serial', 'integer'].map((type) =>
+      table('c_number', `${view()}, ${add}`, `number: ${type}(),`),
+    ),
+    often: true,
+  },
+  {
     name: 'nobody may insert any more where a sequence gives numbers',
     versions: [
       table('c_counted', `${view()}, ${add}`, "number: bigserial({ mode: 'number' }),"),
