@@ -13,9 +13,7 @@ CREATE TABLE "todos" (
 --> statement-breakpoint
 CREATE INDEX "todos_user_id_index" ON "todos" USING btree ("user_id");
 --> statement-breakpoint
-REVOKE ALL ON "public"."todos" FROM "authenticated", "anonymous";
---> statement-breakpoint
-REVOKE ALL ON "public"."todos" FROM PUBLIC;
+REVOKE ALL ON "public"."todos" FROM PUBLIC, "authenticated", "anonymous" CASCADE;
 --> statement-breakpoint
 ALTER TABLE "public"."todos" ENABLE ROW LEVEL SECURITY;
 --> statement-breakpoint
@@ -37,7 +35,7 @@ DO $$ DECLARE sequence regclass; BEGIN
   FOR sequence IN SELECT objid FROM pg_catalog.pg_depend JOIN pg_catalog.pg_class ON oid = objid AND relkind = 'S'
     WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = '"public"."todos"'::regclass AND deptype IN ('a', 'i')
   LOOP
-    EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM PUBLIC, "authenticated", "anonymous"', sequence);
+    EXECUTE format('REVOKE ALL ON SEQUENCE %s FROM PUBLIC, "authenticated", "anonymous" CASCADE', sequence);
   END LOOP;
   sequence := pg_catalog.pg_get_serial_sequence('"public"."todos"', 'id');
   IF sequence IS NOT NULL THEN

@@ -39,18 +39,23 @@ export function granteesOf(
   return { identity, others: [...all].filter((role) => !identity.includes(role)).toSorted(compareText) };
 }
 
-/** Takes everything from the roles that we manage, so that drift and default privileges are undone, too. */
+/**
+ * Takes everything from everybody and from the roles that we manage, so that drift and default privileges are undone,
+ * too, with what was passed on. What everybody may do on a table of somebody else is not ours to take, unless we gave it.
+ */
 export function revokeAll(tables: readonly TouchedTable[], grantees: Grantees): readonly string[] {
   if (tables.length === 0) return [];
-  const list = tables.map(qualifiedName).join(', ');
-  const open = tables.filter(
-    (table) => !table.existsBefore || table.previous?.grants['public'] !== undefined,
+  const identity = grantees.identity.map(quoteIdentifier).join(', ');
+  const foreign = tables.filter(
+    (table) => (table.next ?? table.previous)?.linked === true && !table.previous?.grants['public'],
   );
-  const { identity, others } = grantees;
+  const ours = tables.filter((table) => !foreign.includes(table));
+  const revoke = (from: readonly TouchedTable[], roles: string): readonly string[] =>
+    from.length > 0 ? [`REVOKE ALL ON ${from.map(qualifiedName).join(', ')} FROM ${roles} CASCADE`] : [];
   return [
-    `REVOKE ALL ON ${list} FROM ${identity.map(quoteIdentifier).join(', ')}`,
-    ...(open.length > 0 ? [`REVOKE ALL ON ${open.map(qualifiedName).join(', ')} FROM PUBLIC`] : []),
-    ...(others.length > 0 ? [revokeFromOthers(tables, others)] : []),
+    ...revoke(ours, `PUBLIC, ${identity}`),
+    ...revoke(foreign, identity),
+    ...(grantees.others.length > 0 ? [revokeFromOthers(tables, grantees.others)] : []),
   ];
 }
 
@@ -67,7 +72,7 @@ function revokeLoop(relations: string, roles: readonly string[]): string {
     JOIN pg_catalog.pg_roles AS role ON role.oid <> class.relowner
     WHERE class.oid = ANY (${relations}) AND role.rolname IN (${roles.map(quoteLiteral).join(', ')})
   LOOP
-    EXECUTE format('REVOKE ALL ON %s FROM %I', target, grantee);
+    EXECUTE format('REVOKE ALL ON %s FROM %I CASCADE', target, grantee);
   END LOOP;`;
 }
 
@@ -151,7 +156,7 @@ export function sequenceUsage(table: TouchedTable, { identity, others }: Grantee
       `  FOR sequence IN SELECT objid FROM pg_catalog.pg_depend JOIN pg_catalog.pg_class ON oid = objid AND relkind = 'S'`,
       `    WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = ${name}::regclass AND deptype IN ('a', 'i')`,
       '  LOOP',
-      `  ${onSequence(`REVOKE ALL ON SEQUENCE %s FROM PUBLIC, ${list(identity)}`)}`,
+      `  ${onSequence(`REVOKE ALL ON SEQUENCE %s FROM PUBLIC, ${list(identity)} CASCADE`)}`,
       ...(others.length > 0 ? [revokeLoop('ARRAY[sequence]', others)] : []),
       '  END LOOP;',
       ...columns.flatMap((column) => [

@@ -92,8 +92,7 @@ describe('the migration', () => {
     const written = statementsOf(step(none, readAccessModel([todos]), statements, prelude));
     expect(written.slice(0, -1)).toEqual([
       'CREATE TABLE "todos" ()',
-      'REVOKE ALL ON "public"."todos" FROM "authenticated", "anonymous"',
-      'REVOKE ALL ON "public"."todos" FROM PUBLIC',
+      'REVOKE ALL ON "public"."todos" FROM PUBLIC, "authenticated", "anonymous" CASCADE',
       'ALTER TABLE "public"."todos" ENABLE ROW LEVEL SECURITY',
       'CREATE POLICY "view" ON "public"."todos" AS PERMISSIVE FOR SELECT TO "authenticated" USING (true)',
       'GRANT SELECT ON "public"."todos" TO "authenticated"',
@@ -110,7 +109,7 @@ describe('the migration', () => {
     ]);
     const migration = step(before, model, ['ALTER TABLE "todos" ADD COLUMN "more" text'], state);
     expect(statementsOf(migration).slice(0, -1)).toEqual([
-      'REVOKE ALL ON "public"."todos" FROM "authenticated", "anonymous"',
+      'REVOKE ALL ON "public"."todos" FROM PUBLIC, "authenticated", "anonymous" CASCADE',
       'DROP POLICY IF EXISTS "view" ON "public"."todos"',
       'ALTER TABLE "todos" ADD COLUMN "more" text',
       'ALTER TABLE "public"."todos" ENABLE ROW LEVEL SECURITY',
@@ -128,8 +127,7 @@ describe('the migration', () => {
     const written = statementsOf(step(before, model, ['CREATE TABLE "notes" ()'], state));
     expect(written.slice(0, -1)).toEqual([
       'CREATE TABLE "notes" ()',
-      'REVOKE ALL ON "public"."notes" FROM "authenticated", "anonymous"',
-      'REVOKE ALL ON "public"."notes" FROM PUBLIC',
+      'REVOKE ALL ON "public"."notes" FROM PUBLIC, "authenticated", "anonymous" CASCADE',
     ]);
   });
 
@@ -153,7 +151,7 @@ describe('the migration', () => {
     const { state } = step(none, before, ['CREATE TABLE "todos" ()'], prelude);
     const written = statementsOf(step(before, none, ['DROP TABLE "todos" CASCADE'], state));
     expect(written).toEqual([
-      'REVOKE ALL ON "public"."todos" FROM "authenticated", "anonymous"',
+      'REVOKE ALL ON "public"."todos" FROM PUBLIC, "authenticated", "anonymous" CASCADE',
       'DROP POLICY IF EXISTS "view" ON "public"."todos"',
       'DROP TABLE "todos" CASCADE',
     ]);

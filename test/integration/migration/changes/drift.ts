@@ -18,9 +18,24 @@ export const driftChanges: readonly Change[] = [
     often: true,
   },
   {
+    name: 'a table is granted to everybody by hand',
+    versions: touched('d_public'),
+    byHand: { 0: ['GRANT SELECT, UPDATE ON d_public TO PUBLIC', 'GRANT INSERT (id) ON d_public TO PUBLIC'] },
+    often: true,
+  },
+  {
     name: 'single columns are granted by hand',
     versions: touched('d_columns'),
     byHand: { 0: ['GRANT UPDATE (user_id), INSERT (id) ON d_columns TO authenticated'] },
+  },
+  {
+    name: 'a grant can be passed on, and has been',
+    versions: touched('d_passed'),
+    byHand: {
+      0: [
+        'GRANT SELECT ON d_passed TO authenticated WITH GRANT OPTION; SET ROLE authenticated; GRANT SELECT ON d_passed TO anonymous',
+      ],
+    },
   },
   {
     name: 'row level security is switched off by hand',
