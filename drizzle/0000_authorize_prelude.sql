@@ -131,12 +131,17 @@ AS $$ DECLARE id text := auth.user_id(); BEGIN
   RETURN CASE WHEN id ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){4}[0-9a-f]{8}$' THEN id::uuid END;
 END $$;
 --> statement-breakpoint
-DO $$ DECLARE place text; BEGIN
-  FOR place IN SELECT DISTINCT coalesce(format('IN SCHEMA %I', nspname), '')
-    FROM pg_catalog.pg_default_acl AS acl LEFT JOIN pg_catalog.pg_namespace AS schema ON schema.oid = defaclnamespace
-    WHERE defaclrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user) AND defaclobjtype IN ('r', 'S')
+DO $$ DECLARE place text; kind text; grantee text; BEGIN
+  FOR place, kind, grantee IN
+    SELECT DISTINCT coalesce('IN SCHEMA ' || quote_ident(schema.nspname), ''),
+      CASE acl.defaclobjtype WHEN 'r' THEN 'TABLES' ELSE 'SEQUENCES' END, coalesce(quote_ident(role.rolname), 'PUBLIC')
+    FROM pg_catalog.pg_default_acl AS acl CROSS JOIN LATERAL aclexplode(acl.defaclacl) AS held
+    LEFT JOIN pg_catalog.pg_namespace AS schema ON schema.oid = acl.defaclnamespace
+    LEFT JOIN pg_catalog.pg_roles AS role ON role.oid = held.grantee
+    WHERE acl.defaclobjtype IN ('r', 'S')
+      AND acl.defaclrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
+      AND (held.grantee = 0 OR role.rolname IN ('authenticated', 'anonymous'))
   LOOP
-    EXECUTE format('ALTER DEFAULT PRIVILEGES %s REVOKE ALL ON TABLES FROM PUBLIC, "authenticated", "anonymous"', place);
-    EXECUTE format('ALTER DEFAULT PRIVILEGES %s REVOKE ALL ON SEQUENCES FROM PUBLIC, "authenticated", "anonymous"', place);
+    EXECUTE format('ALTER DEFAULT PRIVILEGES %s REVOKE ALL ON %s FROM %s', place, kind, grantee);
   END LOOP;
 END $$;

@@ -2,6 +2,21 @@
 -- drizzle-authorize:state {"version":1,"prelude":1,"identityRoles":["authenticated","anonymous"],"managedRoles":["anonymous","authenticated"],"tables":[{"schema":"public","name":"todos","rowSecurity":true,"policies":{"add own todos":"df59b3664b9f5f3d","change own todos":"ef28588282942095","delete own todos":"c7a809f6e93b4952","view public todos":"ada7740ceff775b5","view todos":"a71fb8c4cb1e2c80"},"grants":{"anonymous":{"SELECT":true},"authenticated":{"SELECT":true,"INSERT":true,"UPDATE":true,"DELETE":true}}}]}
 -- anonymous: may SELECT on public.todos (1 policy)
 -- authenticated: may SELECT, INSERT, UPDATE, DELETE on public.todos (5 policies)
+DO $$ DECLARE place text; kind text; grantee text; BEGIN
+  FOR place, kind, grantee IN
+    SELECT DISTINCT coalesce('IN SCHEMA ' || quote_ident(schema.nspname), ''),
+      CASE acl.defaclobjtype WHEN 'r' THEN 'TABLES' ELSE 'SEQUENCES' END, coalesce(quote_ident(role.rolname), 'PUBLIC')
+    FROM pg_catalog.pg_default_acl AS acl CROSS JOIN LATERAL aclexplode(acl.defaclacl) AS held
+    LEFT JOIN pg_catalog.pg_namespace AS schema ON schema.oid = acl.defaclnamespace
+    LEFT JOIN pg_catalog.pg_roles AS role ON role.oid = held.grantee
+    WHERE acl.defaclobjtype IN ('r', 'S')
+      AND acl.defaclrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
+      AND (held.grantee = 0 OR role.rolname IN ('authenticated', 'anonymous'))
+  LOOP
+    EXECUTE format('ALTER DEFAULT PRIVILEGES %s REVOKE ALL ON %s FROM %s', place, kind, grantee);
+  END LOOP;
+END $$;
+--> statement-breakpoint
 CREATE TABLE "todos" (
 	"id" bigserial PRIMARY KEY NOT NULL,
 	"user_id" text DEFAULT auth.user_id() NOT NULL,

@@ -1,5 +1,6 @@
 import { bytesOf, toHex } from '../session/bytes.ts';
 import { sealContext, sealHeaderLength, sealLifetimeSeconds, sealSetting } from '../session/seal.ts';
+import { closeDefaults } from './close-defaults.ts';
 import { quoteIdentifier } from './quote-identifier.ts';
 import { quoteLiteral } from './quote-literal.ts';
 
@@ -53,7 +54,7 @@ export function preludeStatements(identityRoles: readonly string[]): readonly st
     claimsReader('user_id()', 'text', `claims ->> 'sub'`),
     claimsReader('claim(name text)', 'text', 'claims ->> name'),
     uidFunction,
-    revokeDefaultPrivileges(roles),
+    closeDefaults(identityRoles),
   ];
 }
 
@@ -170,16 +171,3 @@ const uidFunction = `CREATE FUNCTION auth.uid() RETURNS uuid ${readerOf}
 AS $$ DECLARE id text := auth.user_id(); BEGIN
   RETURN CASE WHEN id ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){4}[0-9a-f]{8}$' THEN id::uuid END;
 END $$`;
-
-// Old advice was to give identity roles every future table by default, which opens each new one that has no policy.
-function revokeDefaultPrivileges(roles: string): string {
-  return `DO $$ DECLARE place text; BEGIN
-  FOR place IN SELECT DISTINCT coalesce(format('IN SCHEMA %I', nspname), '')
-    FROM pg_catalog.pg_default_acl AS acl LEFT JOIN pg_catalog.pg_namespace AS schema ON schema.oid = defaclnamespace
-    WHERE defaclrole = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user) AND defaclobjtype IN ('r', 'S')
-  LOOP
-    EXECUTE format('ALTER DEFAULT PRIVILEGES %s REVOKE ALL ON TABLES FROM PUBLIC, ${roles.replaceAll("'", "''")}', place);
-    EXECUTE format('ALTER DEFAULT PRIVILEGES %s REVOKE ALL ON SEQUENCES FROM PUBLIC, ${roles.replaceAll("'", "''")}', place);
-  END LOOP;
-END $$`;
-}

@@ -1,3 +1,4 @@
+import { closeDefaults } from '../database/close-defaults.ts';
 import { addIdentityRoles, createRole } from '../database/prelude.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
 import type { AccessModel, TableAccess } from './access-model.ts';
@@ -17,7 +18,7 @@ import { renderHeader, stateOf, type MigrationState } from './migration-state.ts
 import { quoteRole } from './quote-role.ts';
 import type { Snapshot } from './snapshot.ts';
 import { dropRoleUnlessNeeded, guardRoleStatement } from './role-statements.ts';
-import { classify, joinStatements, type KitStatement } from './statements.ts';
+import { classify, createsRelation, joinStatements, type KitStatement } from './statements.ts';
 import { compareText, qualifiedName } from './table-name.ts';
 import { touchedTables } from './touched-tables.ts';
 
@@ -62,6 +63,9 @@ export function rewriteMigration(input: MigrationInput): Migration {
   const statements = [
     ...roles.added.map(createRole),
     ...(roles.added.length > 0 ? addIdentityRoles(roles.added) : []),
+    ...(input.statements.some(createsRelation)
+      ? [closeDefaults([...grantees.identity, ...grantees.others])]
+      : []),
     ...revokeAll(existing, grantees),
     ...revokeSchemaUsage(previous, state, moved),
     ...existing.flatMap((table) =>

@@ -45,3 +45,9 @@ export function classify(statement: string): KitStatement {
     ? { kind: 'destructive' }
     : { kind: 'other' };
 }
+
+/** True for a statement that makes a table, a view or a sequence, that of a column included. */
+export function createsRelation(statement: string): boolean {
+  if (/^CREATE (TABLE|VIEW|MATERIALIZED VIEW|SEQUENCE) /.test(statement)) return true;
+  return /^ALTER TABLE [^]+ ADD [^]*\b(smallserial|serial|bigserial|AS IDENTITY)\b/.test(statement);
+}

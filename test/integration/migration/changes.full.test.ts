@@ -13,5 +13,7 @@ describe.each([
   ['what stands beside', neighbourChanges],
   ['drift', driftChanges],
 ])('%s', (_what, changes) => {
-  it.each(changes)('$name', expectHistoryToHold);
+  it.each(changes.map((change) => [change.name, change] as const))('%s', (_name, change) =>
+    expectHistoryToHold(change),
+  );
 });

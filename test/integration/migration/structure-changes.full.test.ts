@@ -12,5 +12,7 @@ describe.each([
   ['columns', columnChanges],
   ['roles', roleChanges],
 ])('%s', (_what, changes) => {
-  it.each(changes)('$name', expectHistoryToHold);
+  it.each(changes.map((change) => [change.name, change] as const))('%s', (_name, change) =>
+    expectHistoryToHold(change),
+  );
 });

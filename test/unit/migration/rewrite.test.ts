@@ -51,7 +51,11 @@ function step(
 }
 
 function statementsOf(migration: Migration): readonly string[] {
-  return splitStatements(migration.sql.replace(/^-- .*\n/gm, ''));
+  return splitStatements(migration.sql.replace(/^-- .*\n/gm, '')).filter((text) => !closesDefaults(text));
+}
+
+function closesDefaults(statement: string): boolean {
+  return statement.includes('ALTER DEFAULT PRIVILEGES');
 }
 
 const view = selectPolicy('view', { to: authenticatedRole, using: sql`true` });
@@ -118,6 +122,19 @@ describe('the migration', () => {
     ]);
     expect(migration.sql).toContain('-- anonymous: may SELECT on public.todos (1 policy)\n');
     expect(migration.sql).toContain('-- authenticated: may do nothing on public.todos any more\n');
+  });
+
+  it.each([
+    ['CREATE TABLE "x" ()', true],
+    ['CREATE MATERIALIZED VIEW "x" AS (select 1)', true],
+    ['ALTER TABLE "x" ADD COLUMN "n" bigserial NOT NULL', true],
+    ['ALTER TABLE "x" ALTER COLUMN "n" ADD GENERATED ALWAYS AS IDENTITY (sequence name "s")', true],
+    ['ALTER TABLE "x" ADD COLUMN "more" text', false],
+    ['ALTER TABLE "x" RENAME TO "y"', false],
+  ])('closes default privileges before it creates something: %s', (statement, expected) => {
+    const { sql: file } = step(none, none, [statement], prelude);
+    expect(file.indexOf('ALTER DEFAULT PRIVILEGES') >= 0).toBe(expected);
+    expect(file.indexOf('ALTER DEFAULT PRIVILEGES')).toBeLessThan(file.indexOf(statement));
   });
 
   it('leaves other tables alone', () => {

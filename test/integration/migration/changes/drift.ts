@@ -4,6 +4,11 @@ const touched = (name: string): readonly string[] => [
   table(name, view(), 'number: serial(),'),
   table(name, view(), 'number: serial(), note: text(),'),
 ];
+const roles = 'authenticated, anonymous, PUBLIC';
+// Default privileges belong to whoever creates: here, to the owner of the database.
+const byOwner = (statement: string): string =>
+  `DO $$ BEGIN EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I ${statement}', (SELECT rolname FROM pg_roles r JOIN pg_database d ON d.datdba = r.oid WHERE datname = current_database())); END $$`;
+
 /** What an administrator has done by hand, and the next migration that touches the table undoes. */
 export const driftChanges: readonly Change[] = [
   {
@@ -49,6 +54,43 @@ export const driftChanges: readonly Change[] = [
       table('d_policies', `${view('sql`true`')}, ${view('sql`${t.id} > 0`', 'other')}`),
     ],
     byHand: { 0: ['DROP POLICY view ON d_policies', 'ALTER POLICY other ON d_policies USING (true)'] },
+  },
+  {
+    name: 'new tables, views and sequences go to everybody by default',
+    versions: [
+      table('d_default', view()),
+      `${table('d_default', view())} ${table('d_more', view(), 'number: serial(), other: integer().generatedAlwaysAsIdentity(),')} ${table('d_bare')}
+       export const d_view = pg.pgView('d_view').as((qb) => qb.select().from(d_default));
+       export const d_copy = pg.pgMaterializedView('d_copy').as((qb) => qb.select().from(d_default));
+       export const d_count = pg.pgSequence('d_count');`,
+    ],
+    byHand: {
+      0: [byOwner(`GRANT ALL ON TABLES TO ${roles}`), byOwner(`GRANT ALL ON SEQUENCES TO ${roles}`)],
+    },
+    often: true,
+  },
+  {
+    name: 'the database had default privileges before it had the auth schema',
+    versions: [table('d_old', view()) + table('d_older'), table('d_old', view()) + table('d_older', view())],
+    setup: [
+      'CREATE SCHEMA d_before',
+      ...['TABLES', 'SEQUENCES'].flatMap((kind) => [
+        `ALTER DEFAULT PRIVILEGES GRANT ALL ON ${kind} TO PUBLIC`,
+        `ALTER DEFAULT PRIVILEGES IN SCHEMA d_before GRANT ALL ON ${kind} TO PUBLIC`,
+      ]),
+    ],
+  },
+  {
+    name: 'new tables of a schema go to everybody by default',
+    versions: ['', table('d_new', view(), 'number: serial(),', 'd_app.table')].map(
+      (more) => `export const d_app = pgSchema('d_app'); ${table('d_in', view(), '', 'd_app.table')} ${more}`,
+    ),
+    byHand: {
+      0: [
+        byOwner(`IN SCHEMA d_app GRANT ALL ON TABLES TO ${roles}`),
+        byOwner(`IN SCHEMA d_app GRANT ALL ON SEQUENCES TO ${roles}`),
+      ],
+    },
   },
   {
     name: 'a role loses the way into a schema by hand',
