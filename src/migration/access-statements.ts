@@ -46,9 +46,7 @@ export function granteesOf(
 export function revokeAll(tables: readonly TouchedTable[], grantees: Grantees): readonly string[] {
   if (tables.length === 0) return [];
   const identity = grantees.identity.map(quoteIdentifier).join(', ');
-  const foreign = tables.filter(
-    (table) => (table.next ?? table.previous)?.linked === true && !table.previous?.grants['public'],
-  );
+  const foreign = tables.filter((table) => table.linked && !table.previous?.grants['public']);
   const ours = tables.filter((table) => !foreign.includes(table));
   const revoke = (from: readonly TouchedTable[], roles: string): readonly string[] =>
     from.length > 0 ? [`REVOKE ALL ON ${from.map(qualifiedName).join(', ')} FROM ${roles} CASCADE`] : [];

@@ -6,20 +6,30 @@ export interface Snapshot {
   readonly content: string;
   /** By qualified name. */
   readonly tables: ReadonlyMap<string, SnapshotTable>;
+  /** Policies that are linked to a table, of the schema or not, by the table's qualified name. */
+  readonly linked: ReadonlyMap<string, LinkedPolicies>;
 }
 
 interface SnapshotTable extends TableName {
   readonly content: string;
   readonly columns: readonly string[];
-  /** Names of policies, linked ones included. */
-  readonly policies: readonly string[];
+  readonly policies: readonly SnapshotPolicy[];
   readonly rowSecurity: boolean;
   /** A column has a sequence of its own: it is serial or an identity. */
   readonly sequences: boolean;
 }
 
+export interface SnapshotPolicy {
+  readonly name: string;
+  readonly restrictive: boolean;
+}
+
+export interface LinkedPolicies extends TableName {
+  readonly policies: readonly SnapshotPolicy[];
+}
+
 /** The snapshot before the first migration. */
-export const emptySnapshot: Snapshot = { content: '', tables: new Map() };
+export const emptySnapshot: Snapshot = { content: '', tables: new Map(), linked: new Map() };
 
 /** @see https://orm.drizzle.team/docs/drizzle-kit-generate (format 7, drizzle-kit 0.31) */
 export function parseSnapshot(json: string): Snapshot {
@@ -27,7 +37,7 @@ export function parseSnapshot(json: string): Snapshot {
   const tables = Object.values(record(content['tables'])).map((value) => {
     const table = record(value);
     const columns = record(table['columns']);
-    const policies = Object.keys(record(table['policies']));
+    const policies = Object.entries(record(table['policies'])).map(policy);
     return {
       schema: text(table['schema']) || 'public',
       name: text(table['name']),
@@ -41,11 +51,28 @@ export function parseSnapshot(json: string): Snapshot {
   return {
     content: canonical(content),
     tables: new Map(tables.map((table) => [qualifiedName(table), table])),
+    linked: linkedPolicies(record(content['policies'])),
   };
 }
 
+function linkedPolicies(policies: Readonly<Record<string, unknown>>): ReadonlyMap<string, LinkedPolicies> {
+  const linked = new Map<string, LinkedPolicies>();
+  for (const entry of Object.entries(policies)) {
+    // drizzle-kit quotes both names and escapes neither.
+    const [, schema, name] = /^"([^]*)"\."([^]*)"$/.exec(text(record(entry[1])['on'])) ?? [];
+    if (schema === undefined || name === undefined) continue;
+    const key = qualifiedName({ schema, name });
+    linked.set(key, { schema, name, policies: [...(linked.get(key)?.policies ?? []), policy(entry)] });
+  }
+  return linked;
+}
+
+function policy([name, value]: readonly [string, unknown]): SnapshotPolicy {
+  return { name, restrictive: record(value)['as'] === 'RESTRICTIVE' };
+}
+
 function hasSequence(column: Readonly<Record<string, unknown>>): boolean {
-  return column['identity'] !== undefined || /^(small|big)?serial$/i.test(text(column['type']));
+  return column['identity'] !== undefined || /^(small|big)?serial$/.test(text(column['type']));
 }
 
 // drizzle-kit reorders keys and fills in empty objects when it copies a snapshot for `--custom`.

@@ -1,5 +1,6 @@
 import { describe, it } from 'vitest';
 
+import { adoptionChanges } from './changes/adoption.ts';
 import { driftChanges } from './changes/drift.ts';
 import { expressionChanges } from './changes/expressions.ts';
 import { nameChanges } from './changes/names.ts';
@@ -12,6 +13,7 @@ describe.each([
   ['names', nameChanges],
   ['what stands beside', neighbourChanges],
   ['drift', driftChanges],
+  ['adoption', adoptionChanges],
 ])('%s', (_what, changes) => {
   it.each(changes.map((change) => [change.name, change] as const))('%s', (_name, change) =>
     expectHistoryToHold(change),

@@ -17,6 +17,8 @@ import type { Answer } from './terminal.ts';
 
 /** How a schema changes, with what else happens to the database meanwhile. */
 export interface History {
+  /** The body of schema.ts that drizzle-kit alone has migrated, before drizzle-authorize came. */
+  readonly before?: string;
   /** Bodies of schema.ts, in order. */
   readonly versions: readonly string[];
   /** Questions of drizzle-kit that are answered with "renamed": `old › new`. All others mean something new. */
@@ -55,10 +57,11 @@ export async function expectHistoryToHold(history: History): Promise<void> {
   };
   const questions = answering(history.renamed ?? []);
   try {
-    await writePrelude(project);
     const whole = await database('whole');
     const stepwise = await database('stepwise');
-    const stepper = createStepper(project, stepwise);
+    if (history.before === undefined) await writePrelude(project);
+    else await writeWithoutUs(project, history.before, [whole, stepwise]);
+    const stepper = createStepper(project, stepwise, history.before === undefined ? 0 : 1);
     const roles = new Set(history.bystanders);
     const [created, needed] = [new Set<string>(), new Set<string>()];
 
@@ -159,6 +162,23 @@ async function generatePrelude(): Promise<Readonly<Record<string, string>>> {
   }
 }
 
+// The wrapper of drizzle.config.ts keeps still in processes that it has started itself.
+async function writeWithoutUs(
+  project: Project,
+  schema: string,
+  databases: readonly TestDatabase[],
+): Promise<void> {
+  await project.schema(schema);
+  const { code, stdout, stderr } = await project.kit(['generate', '--name=before'], {
+    DRIZZLE_AUTHORIZE_CHILD: '1',
+  });
+  expect(code, stdout + stderr).toBe(0);
+  for (const { url } of databases) {
+    await applyMigrations(project, url);
+    await seedRows(url);
+  }
+}
+
 async function writeCustomMigration(project: Project, sql: string): Promise<void> {
   await project.generate('--custom', `--name=mine_${randomUUID().slice(0, 8)}`);
   await project.write(`drizzle/${(await project.migrations()).at(-1)}`, sql);
@@ -169,8 +189,8 @@ interface Stepper {
   apply(roles: readonly string[]): Promise<void>;
 }
 
-function createStepper(project: Project, database: TestDatabase): Stepper {
-  let applied = 0;
+function createStepper(project: Project, database: TestDatabase, alreadyApplied: number): Stepper {
+  let applied = alreadyApplied;
   return {
     apply: async (roles) => {
       const names = await project.migrations();

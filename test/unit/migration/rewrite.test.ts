@@ -27,7 +27,9 @@ function snapshotOf(model: AccessModel, mark = ''): Snapshot {
         name: table.name,
         schema: table.schema === 'public' ? '' : table.schema,
         columns: Object.fromEntries(table.columns.map((column) => [column, { mark }])),
-        policies: Object.fromEntries(table.policies.map((policy) => [policy.name, {}])),
+        policies: Object.fromEntries(
+          table.policies.map((policy) => [policy.name, { as: policy.as.toUpperCase() }]),
+        ),
       },
     ]);
   return parseSnapshot(JSON.stringify({ id: 'x', prevId: 'y', tables: Object.fromEntries(tables) }));
@@ -51,7 +53,9 @@ function step(
 }
 
 function statementsOf(migration: Migration): readonly string[] {
-  return splitStatements(migration.sql.replace(/^-- .*\n/gm, '')).filter((text) => !closesDefaults(text));
+  return splitStatements(migration.sql.replace(/^-- .*\n/gm, '')).filter(
+    (statement) => !closesDefaults(statement),
+  );
 }
 
 function closesDefaults(statement: string): boolean {
@@ -161,6 +165,27 @@ describe('the migration', () => {
     );
     expect(order).toEqual([1, 2]);
     expect(written.some((s) => s.startsWith('CREATE POLICY "view"'))).toBe(true);
+  });
+
+  it('drops a policy that holds rows back after all others of its table, and creates it before them', () => {
+    const held = (using: string): AccessModel =>
+      readAccessModel([
+        pgTable('todos', { id: text() }, () => [
+          view,
+          selectPolicy('a hold', { as: 'restrictive', to: authenticatedRole, using: sql.raw(using) }),
+        ]),
+      ]);
+    const { state } = step(none, held('true'), ['CREATE TABLE "todos" ()'], prelude);
+    const written = statementsOf(step(held('true'), held('false'), [], state));
+    const policies = written.map(
+      (statement) => /^(?:DROP|CREATE) POLICY (?:IF EXISTS )?"[^"]*"/.exec(statement)?.[0],
+    );
+    expect(policies.filter(Boolean)).toEqual([
+      'DROP POLICY IF EXISTS "view"',
+      'DROP POLICY IF EXISTS "a hold"',
+      'CREATE POLICY "a hold"',
+      'CREATE POLICY "view"',
+    ]);
   });
 
   it('names a table that goes only before it goes', () => {

@@ -7,7 +7,7 @@ const tables = {
     name: 'todos',
     schema: '',
     columns: { id: {} },
-    policies: { p: {} },
+    policies: { p: { name: 'p', as: 'RESTRICTIVE' } },
     isRLSEnabled: false,
   },
 };
@@ -17,7 +17,33 @@ it('reads tables under their qualified names', () => {
   expect([...read]).toMatchObject([
     [
       '"public"."todos"',
-      { schema: 'public', name: 'todos', columns: ['id'], policies: ['p'], rowSecurity: true },
+      {
+        schema: 'public',
+        name: 'todos',
+        columns: ['id'],
+        policies: [{ name: 'p', restrictive: true }],
+        rowSecurity: true,
+      },
+    ],
+  ]);
+});
+
+it('reads linked policies by the table that they are linked to', () => {
+  const policies = {
+    p: { name: 'p', as: 'PERMISSIVE', on: '"storage"."objects"' },
+    q: { name: 'q', as: 'RESTRICTIVE', on: '"storage"."objects"' },
+  };
+  expect([...parseSnapshot(JSON.stringify({ policies })).linked]).toEqual([
+    [
+      '"storage"."objects"',
+      {
+        schema: 'storage',
+        name: 'objects',
+        policies: [
+          { name: 'p', restrictive: false },
+          { name: 'q', restrictive: true },
+        ],
+      },
     ],
   ]);
 });

@@ -83,6 +83,23 @@ export const policyChanges: readonly Change[] = [
     often: true,
   },
   {
+    name: 'a restrictive policy is altered beside a permissive one that stays',
+    versions: [`'open'`, `'bob'`].map((who) =>
+      table(
+        'p_held',
+        `${view('sql`true`')}, pgPolicy('hold', { as: 'restrictive', for: 'select', to: 'public', using: sql\`\${t.userId} = ${who}\` })`,
+      ),
+    ),
+    setup: [
+      'DO $$ BEGIN CREATE ROLE test_bystander; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$',
+    ],
+    // Somebody whose grants are none of ours reads by the same policies, while they are written anew.
+    byHand: { 0: ['GRANT SELECT ON p_held TO test_bystander', 'GRANT authenticated TO test_bystander'] },
+    bystanders: ['test_bystander'],
+    custom: { 1: 'REVOKE SELECT ON p_held FROM test_bystander' },
+    often: true,
+  },
+  {
     name: 'a restrictive policy is dropped',
     versions: [table('p_released', `${view()}, ${hold('hold')}`), table('p_released', view())],
   },
