@@ -1,6 +1,7 @@
 import { bytesOf, toHex } from '../session/bytes.ts';
 import { sealContext, sealHeaderLength, sealLifetimeSeconds, sealSetting } from '../session/seal.ts';
 import { closeDefaults } from './close-defaults.ts';
+import { doBlock } from './do-block.ts';
 import { quoteIdentifier } from './quote-identifier.ts';
 import { quoteLiteral } from './quote-literal.ts';
 
@@ -63,12 +64,12 @@ export function preludeStatements(identityRoles: readonly string[]): readonly st
  * that runs at the same moment, may have made it.
  */
 export function createRole(role: string): string {
-  return `DO $$ BEGIN
+  return doBlock(`BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${quoteLiteral(role)}) THEN
     CREATE ROLE ${quoteIdentifier(role)} NOLOGIN;
   END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END $$`;
+END`);
 }
 
 /** Lets roles that exist read who asks, and makes them get an error where nobody does. */

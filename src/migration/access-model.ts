@@ -127,7 +127,7 @@ interface PolicyReading extends Reading {
 function definition(policy: PgPolicy, reading: PolicyReading): PolicyDefinition {
   const { table, dialect } = reading;
   const refuse = (reason: string): AuthorizeError => invalid(policy.name, table, reason);
-  const bytes = new TextEncoder().encode(policy.name).length;
+  const bytes = byteLength(policy.name);
   if (bytes === 0) throw refuse('has no name');
   if (bytes > 63) throw refuse(`has a name of ${bytes} bytes, which Postgres would cut to 63`);
 
@@ -144,6 +144,8 @@ function definition(policy: PgPolicy, reading: PolicyReading): PolicyDefinition 
   const to = policy.to === undefined ? undefined : roleNames(policy.to);
   if (to?.length === 0) throw refuse('has an empty list of roles');
   if (to?.some((role) => role === '')) throw refuse('names a role without a name');
+  const long = to?.find((role) => byteLength(role) > 63);
+  if (long !== undefined) throw refuse(`names the role "${long}", which Postgres would cut to 63 bytes`);
 
   const columns = policyMetadata(policy).columns?.map((column) => columnName(column, dialect));
   const foreign = columns?.find((column) => !reading.columns.includes(column));
@@ -168,6 +170,10 @@ function definition(policy: PgPolicy, reading: PolicyReading): PolicyDefinition 
   };
   if (createPolicy(table, result).includes(breakpoint)) throw refuse(`contains "${breakpoint}"`);
   return result;
+}
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
 
 function roleNames(to: PgPolicyToOption): readonly string[] {

@@ -85,7 +85,8 @@ export function renderHeader(state: MigrationState, words: readonly string[]): s
   return [
     title,
     `${marker}${JSON.stringify(state)}`,
-    ...words.map((line) => `-- ${line.replaceAll('\n', ' ')}`),
+    // Both end a comment for Postgres, and what follows would be a statement.
+    ...words.map((line) => `-- ${line.replaceAll(/[\r\n]/g, ' ')}`),
   ].join('\n');
 }
 

