@@ -81,7 +81,7 @@ export function afterKit(options: GenerateOptions, model: AccessModel): Generate
     const statements = isPlaceholder(file, ownNames.access) ? [] : splitStatements(file.sql);
     // An interrupted run may have left one behind, for which the schema of that time is gone: it closes what it
     // touches, and the last one opens it again.
-    const target = index === unfinished.length - 1 ? model : closedModel(state, file.snapshot);
+    const target = index === unfinished.length - 1 ? model : closedModel(state, file.snapshot, model);
     const migration = rewriteMigration({
       statements,
       before,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { AuthorizeError } from '../errors.ts';
 import { emptyState, parseHeader, type MigrationState } from './migration-state.ts';
 import { emptySnapshot, parseSnapshot, type Snapshot } from './snapshot.ts';
+import { compareText, qualifiedName } from './table-name.ts';
 
 /** What drizzle-kit has put into its `out` folder, in the order in which it is applied. */
 export interface MigrationsFolder {
@@ -61,14 +62,31 @@ export function readMigrationsFolder(path: string): MigrationsFolder {
  * and what is older than our first header was there before us.
  */
 export function unfinishedMigrations(folder: MigrationsFolder): readonly UnfinishedMigration[] {
-  const { migrations } = folder;
+  const { migrations, state } = folder;
   const last = migrations.findLastIndex((file) => file.state);
   return migrations.flatMap((file, index) => {
     const before = migrations[index - 1]?.snapshot ?? emptySnapshot;
     if (index <= last) return [];
-    const byKit = last >= 0 && file.snapshot.content !== before.content;
+    const unchanged =
+      before === emptySnapshot ? saysTheSame(state, file.snapshot) : file.snapshot.content === before.content;
+    const byKit = last >= 0 && !unchanged;
     return byKit || isPlaceholder(file) ? [{ file, before }] : [];
   });
+}
+
+// Where the snapshot before is gone, the state still tells tables and policies. To take what people wrote for
+// drizzle-kit's would be worse than to overlook a column.
+function saysTheSame(state: MigrationState, snapshot: Snapshot): boolean {
+  const known = state.tables
+    .filter((table) => !table.linked)
+    .map((table) => [qualifiedName(table), ...Object.keys(table.policies)]);
+  const noted = [...snapshot.tables].map(([key, { policies }]) => {
+    const linked = snapshot.linked.get(key)?.policies ?? [];
+    return [key, ...[...policies, ...linked].map(({ name }) => name)];
+  });
+  const lines = (tables: readonly (readonly string[])[]): string =>
+    JSON.stringify(tables.map((table) => table.toSorted(compareText).join()).toSorted(compareText));
+  return lines(known) === lines(noted);
 }
 
 /** True for a file of this name, or of any of ours, that drizzle-kit made for us and that we have not filled. */

@@ -113,8 +113,10 @@ export function accessChanged(model: AccessModel, previous: MigrationState): boo
 /**
  * The model of a database in which nobody may do anything: for a migration that a later one completes.
  * Tables keep their row level security.
+ *
+ * @param final the model that the later one leads to: its roles stay, also where drizzle-kit drops them in between
  */
-export function closedModel(previous: MigrationState, after: Snapshot): AccessModel {
+export function closedModel(previous: MigrationState, after: Snapshot, final: AccessModel): AccessModel {
   const closed = { columns: [], serialColumns: [], policies: [], grants: {} };
   const tables: TableAccess[] = [
     ...[...after.tables.values()].map(({ schema, name, rowSecurity }) => ({
@@ -130,7 +132,10 @@ export function closedModel(previous: MigrationState, after: Snapshot): AccessMo
   ];
   return {
     identityRoles: previous.identityRoles,
-    declaredRoles: [],
+    declaredRoles: [
+      ...final.declaredRoles,
+      ...final.tables.flatMap((table) => table.policies.flatMap((policy) => policy.to)),
+    ],
     tables: tables.toSorted((a, b) => compareText(qualifiedName(a), qualifiedName(b))),
   };
 }
