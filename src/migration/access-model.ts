@@ -11,6 +11,7 @@ import {
 
 import { AuthorizeError } from '../errors.ts';
 import { isIdentityRole, policyMetadata } from '../policy/metadata.ts';
+import { withLiterals } from '../policy/literals.ts';
 import { anonymousRole, authenticatedRole } from '../policy/roles.ts';
 import { grantsOf, type Grants } from './grants.ts';
 import { createPolicy, type PolicyDefinition } from './policy-definition.ts';
@@ -153,10 +154,14 @@ function definition(policy: PgPolicy, reading: PolicyReading): PolicyDefinition 
 
   const expression = (value: SQL | undefined): string | undefined => {
     if (!value) return undefined;
-    // A copy: the schema's own object is drizzle-kit's to read. Values become literals, since `$1` is no policy.
-    const { sql: text, params } = dialect.sqlToQuery(sql`${value}`.inlineParams());
-    if (params.length > 0) throw refuse('contains a placeholder, for which nobody can give a value');
-    return text;
+    try {
+      // A copy: the schema's own object is drizzle-kit's to read. Values become literals, since `$1` is no policy.
+      const { sql: text, params } = dialect.sqlToQuery(sql`${withLiterals(value)}`.inlineParams());
+      if (params.length > 0) throw new TypeError('contains a placeholder, for which nobody can give a value');
+      return text;
+    } catch (error) {
+      throw error instanceof TypeError ? refuse(error.message) : error;
+    }
   };
   const result: PolicyDefinition = {
     name: policy.name,

@@ -26,9 +26,14 @@ export function createPolicy(table: TableName, policy: PolicyDefinition): string
   return [
     `CREATE POLICY ${quoteIdentifier(policy.name)} ON ${qualifiedName(table)}`,
     `AS ${policy.as.toUpperCase()} FOR ${policy.for.toUpperCase()} TO ${policy.to.map(quoteRole).join(', ')}`,
-    ...(policy.using === undefined ? [] : [`USING (${policy.using})`]),
-    ...(policy.withCheck === undefined ? [] : [`WITH CHECK (${policy.withCheck})`]),
+    ...(policy.using === undefined ? [] : [`USING ${inParentheses(policy.using)}`]),
+    ...(policy.withCheck === undefined ? [] : [`WITH CHECK ${inParentheses(policy.withCheck)}`]),
   ].join(' ');
+}
+
+// A comment at the end of the expression would take the parenthesis with it.
+function inParentheses(expression: string): string {
+  return expression.includes('--') ? `(${expression}\n)` : `(${expression})`;
 }
 
 /** Changes whenever the policy has to be written anew. */

@@ -2,6 +2,7 @@ import type { AnyPgColumn } from 'drizzle-orm/pg-core';
 import { sql, type SQL } from 'drizzle-orm/sql/sql';
 
 import { callOfAuth } from './expression.ts';
+import { quoteLiteral } from './literals.ts';
 
 /**
  * The identity of the caller, as SQL. Each is a call of a function that the first migration puts into the
@@ -41,6 +42,7 @@ export const auth = {
    */
   claim(name: string): SQL<string> {
     if (typeof name !== 'string' || name === '') throw new TypeError('auth.claim: the name is empty');
+    // A literal and not a parameter: drizzle-kit can write parameters neither into a default nor into a policy.
     return callOfAuth(`auth.claim(${quoteLiteral(name)})`);
   },
 } as const;
@@ -57,10 +59,4 @@ export const auth = {
  */
 export function authUid(userIdColumn: AnyPgColumn): SQL<boolean> {
   return sql`(select auth.user_id()) = ${userIdColumn}`;
-}
-
-// A literal and not a parameter: drizzle-kit can write parameters neither into a default nor into a policy.
-function quoteLiteral(text: string): string {
-  const quoted = `'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
-  return text.includes('\\') ? ` E${quoted}` : quoted;
 }

@@ -1,6 +1,8 @@
 import { is } from 'drizzle-orm/entity';
 import { SQL, sql, type SQLChunk } from 'drizzle-orm/sql/sql';
 
+import { withLiterals } from './literals.ts';
+
 const callKey = Symbol.for('drizzle-authorize:call');
 
 /** SQL text that calls an identity function, marked so that {@link policyExpression} can hoist it. */
@@ -14,9 +16,11 @@ export function callOfAuth<T>(text: string): SQL<T> {
  * The expression as it goes into a policy: values become literals (drizzle-kit would write `$1`), and each
  * identity call becomes a sub-select of its own, which Postgres evaluates once a statement.
  * The caller's own object is left as it was.
+ *
+ * @throws TypeError for a value that has no literal
  */
 export function policyExpression(expression: SQL): SQL {
-  return sql`${hoistCalls(expression)}`.inlineParams();
+  return sql`${withLiterals(hoistCalls(expression))}`.inlineParams();
 }
 
 function hoistCalls(expression: SQL): SQL {

@@ -145,11 +145,17 @@ function policy(name: string, command: Command, options: AnyPolicyOptions): PgPo
   }
 
   const as = options.as ?? 'permissive';
-  const written = (expression: SQL): SQL =>
-    // Postgres takes NULL for false here; written out, so that a reader of the policy need not know.
-    as === 'restrictive'
-      ? sql`coalesce(${policyExpression(expression)}, false)`
-      : policyExpression(expression);
+  const written = (expression: SQL): SQL => {
+    try {
+      // Postgres takes NULL for false here; written out, so that a reader of the policy need not know.
+      return as === 'restrictive'
+        ? sql`coalesce(${policyExpression(expression)}, false)`
+        : policyExpression(expression);
+    } catch (cause) {
+      if (!(cause instanceof TypeError)) throw cause;
+      throw new TypeError(`${helper} '${name}': ${cause.message}`, { cause });
+    }
+  };
 
   const result = pgPolicy(name, {
     as,
