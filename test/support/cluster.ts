@@ -23,7 +23,7 @@ export interface TestDatabase {
  * The URL, as superuser, of a cluster that no other running test file uses. The next file that this worker runs gets the
  * same cluster, with the roles that are left in it.
  */
-function clusterUrl(): Promise<string> {
+export function clusterUrl(): Promise<string> {
   const slot = Number(process.env['VITEST_POOL_ID']);
   const url = inject('clusterUrls')?.[slot - 1];
   if (url === undefined) throw new Error('no cluster for this worker; tests below test/unit do not get one');
