@@ -41,10 +41,10 @@ export const generate: Command = {
       );
     }
     const options = generateOptions(config, kit);
-    const { model, report } = beforeKit(options);
+    const { declared, report } = beforeKit(options);
     for (const line of report) printDone(line);
     if ((await runGenerate(kit, args)) !== 0) return 1;
-    for (const line of afterKit(options, model)) printDone(line);
+    for (const line of afterKit(options, declared)) printDone(line);
     return 0;
   },
 };

@@ -13,8 +13,8 @@ import {
 import { preludeState, renderHeader } from './migration-state.ts';
 import { accessChanged, closedModel, rewriteMigration, type Migration } from './rewrite.ts';
 import { findSchemaFiles, loadSchemaFiles } from './schema-files.ts';
+import { outlineOfSchema, type SchemaOutline } from './schema-outline.ts';
 import { joinStatements, splitStatements } from './statements.ts';
-import { compareText, qualifiedName, type TableName } from './table-name.ts';
 
 export interface GenerateOptions extends AccessModelOptions {
   /** As in drizzle.config.ts. */
@@ -24,6 +24,12 @@ export interface GenerateOptions extends AccessModelOptions {
   readonly kit: KitInvocation;
 }
 
+/** What the schema files say, before drizzle-kit has seen them. */
+export interface DeclaredSchema {
+  readonly model: AccessModel;
+  readonly outline: SchemaOutline;
+}
+
 /** What a run has written, one short line each. */
 export type GenerateReport = readonly string[];
 
@@ -31,22 +37,24 @@ export type GenerateReport = readonly string[];
  * The part of `drizzle-kit generate` before drizzle-kit looks at the schema: reads the access model, and writes
  * the first migration where there is none yet.
  *
- * @returns the model and what was written
+ * @returns what the schema declares, and what was written
  * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`: nothing has been written
  */
 export function beforeKit(options: GenerateOptions): {
-  readonly model: AccessModel;
+  readonly declared: DeclaredSchema;
   readonly report: GenerateReport;
 } {
-  const model = readSchema(options);
+  const exported = loadSchemaFiles(findSchemaFiles(options.schema, process.cwd()));
+  const model = readAccessModel(exported, options);
+  const declared = { model, outline: outlineOfSchema(exported, model) };
   const folder = readMigrationsFolder(options.out);
-  if (folder.state.prelude > 0) return { model, report: [] };
+  if (folder.state.prelude > 0) return { declared, report: [] };
 
   const file =
     folder.migrations.find((made) => isPlaceholder(made, ownNames.prelude)) ??
     makeRoom(options, ownNames.prelude);
   writeMigration(file, preludeSql(model.identityRoles));
-  return { model, report: [`the auth schema written into ${file.path}`] };
+  return { declared, report: [`the auth schema written into ${file.path}`] };
 }
 
 /**
@@ -63,11 +71,11 @@ export function readSchema(options: GenerateOptions): AccessModel {
  *
  * @throws AuthorizeError `ERR_MIGRATION_INCOMPLETE` when drizzle-kit stopped without writing its part
  */
-export function afterKit(options: GenerateOptions, model: AccessModel): GenerateReport {
+export function afterKit(options: GenerateOptions, { model, outline }: DeclaredSchema): GenerateReport {
   const folder = readMigrationsFolder(options.out);
   const latest = folder.migrations.at(-1);
   if (!latest) return [];
-  refuseStaleSnapshot(model, latest);
+  refuseStaleSnapshot(outline, latest);
 
   let state = folder.state;
   const unfinished = unfinishedMigrations(folder);
@@ -132,10 +140,10 @@ function waitForNextSecond(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000 - (Date.now() % 1000) + 1);
 }
 
-// drizzle-kit exits with 0 after some of its errors. Had it succeeded, its newest snapshot would be the schema.
-function refuseStaleSnapshot(model: AccessModel, latest: MigrationFile): void {
-  const declared = model.tables.filter((table) => table.declared);
-  if (outline(declared) === outline([...latest.snapshot.tables.values()])) return;
+// drizzle-kit exits with 0 after some of its errors, such as when it has a question and no terminal to ask it in. Had it
+// succeeded, its newest snapshot would be the schema.
+function refuseStaleSnapshot(declared: SchemaOutline, latest: MigrationFile): void {
+  if (declared.join('\n') === latest.snapshot.outline.join('\n')) return;
   throw new AuthorizeError(
     'ERR_MIGRATION_INCOMPLETE',
     'drizzle-kit stopped before it had written its migration',
@@ -143,11 +151,4 @@ function refuseStaleSnapshot(model: AccessModel, latest: MigrationFile): void {
       hint: 'Its own message above says why; nothing of the access rules was written.',
     },
   );
-}
-
-function outline(tables: readonly (TableName & { readonly columns: readonly string[] })[]): string {
-  const lines = tables.map((table) =>
-    [qualifiedName(table), ...[...table.columns].toSorted(compareText)].join(),
-  );
-  return lines.toSorted(compareText).join('\n');
 }

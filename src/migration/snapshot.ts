@@ -1,9 +1,11 @@
+import { outline, type SchemaOutline } from './schema-outline.ts';
 import { compareText, qualifiedName, type TableName } from './table-name.ts';
 
 /** What drizzle-kit noted in meta/ about the schema after a migration, as far as access is concerned. */
 export interface Snapshot {
   /** Everything but the ids: differs between two migrations exactly if drizzle-kit found a change. */
   readonly content: string;
+  readonly outline: SchemaOutline;
   /** By qualified name. */
   readonly tables: ReadonlyMap<string, SnapshotTable>;
   /** Policies that are linked to a table, of the schema or not, by the table's qualified name. */
@@ -29,7 +31,7 @@ export interface LinkedPolicies extends TableName {
 }
 
 /** The snapshot before the first migration. */
-export const emptySnapshot: Snapshot = { content: '', tables: new Map(), linked: new Map() };
+export const emptySnapshot: Snapshot = { content: '', outline: [], tables: new Map(), linked: new Map() };
 
 /** @see https://orm.drizzle.team/docs/drizzle-kit-generate (format 7, drizzle-kit 0.31) */
 export function parseSnapshot(json: string): Snapshot {
@@ -48,11 +50,28 @@ export function parseSnapshot(json: string): Snapshot {
       sequences: Object.values(columns).map(record).some(hasSequence),
     } satisfies SnapshotTable;
   });
+  const linked = linkedPolicies(record(content['policies']));
   return {
     content: canonical(content),
+    outline: outline({
+      tables,
+      linked: [...linked.values()],
+      roles: Object.keys(record(content['roles'])),
+      schemas: Object.keys(record(content['schemas'])),
+      enums: names(content['enums']),
+      sequences: names(content['sequences']),
+      views: names(content['views']),
+    }),
     tables: new Map(tables.map((table) => [qualifiedName(table), table])),
-    linked: linkedPolicies(record(content['policies'])),
+    linked,
   };
+}
+
+function names(entities: unknown): readonly TableName[] {
+  return Object.values(record(entities)).map((value) => {
+    const { schema, name } = record(value);
+    return { schema: text(schema) || 'public', name: text(name) };
+  });
 }
 
 function linkedPolicies(policies: Readonly<Record<string, unknown>>): ReadonlyMap<string, LinkedPolicies> {

@@ -47,13 +47,13 @@ function attach(config: Config, kit: KitInvocation): void {
     case 'generate': {
       if (kit.custom) return;
       const options = generateOptions(config, kit);
-      const { model, report } = beforeKit(options);
+      const { declared, report } = beforeKit(options);
       print(report);
       process.once('exit', (code) => {
         if (code !== 0) return;
         // Too late to exit, but not to say with which code.
         onError(
-          () => print(afterKit(options, model)),
+          () => print(afterKit(options, declared)),
           () => (process.exitCode = 1),
         );
       });

@@ -96,6 +96,30 @@ it('when drizzle-kit fails with exit code 0, as it does, generate writes nothing
   expect(await project.files()).toEqual(before);
 });
 
+it('where drizzle-kit has a question and no terminal to ask it in, generate writes nothing and exits with 1', async () => {
+  const schema = (name: Readonly<Record<string, string>>, using: string): string => `
+    export const app = pgSchema('${name['schema'] ?? 'app'}');
+    export const state = pgEnum('${name['enum'] ?? 'state'}', ['a']);
+    export const count = pg.pgSequence('${name['sequence'] ?? 'count'}');
+    export const worker = pgRole('${name['role'] ?? 'test_asked'}');
+    export const lens = pg.pgView('${name['view'] ?? 'lens'}', { id: text() }).existing();
+    const objects = pgSchema('storage').table('objects', { id: text() });
+    export const look = pgPolicy('${name['linked policy'] ?? 'look'}', { using: sql\`true\` }).link(objects);
+    export const todos = pgTable('${name['table'] ?? 'todos'}', { id: text('${name['column'] ?? 'id'}') }, () => [
+      pgPolicy('${name['policy'] ?? 'view'}', { using: sql\`${using}\` })]);`;
+  await project.schema(schema({}, 'true'));
+  await project.generate();
+  const before = await project.files();
+  const kinds = ['schema', 'enum', 'sequence', 'role', 'view', 'linked policy', 'table', 'column', 'policy'];
+  for (const kind of kinds) {
+    await project.schema(schema({ [kind]: 'other' }, 'false'));
+    const { code, stderr } = await project.kit(['generate']);
+    expect(stderr, kind).toContain('drizzle-kit stopped before it had written its migration');
+    expect(code, kind).toBe(1);
+    expect(await project.files(), kind).toEqual(before);
+  }
+}, 120_000);
+
 it('other commands run as without the wrapper', async () => {
   await project.remove();
   project = await createProject(`out: './drizzle',`);
