@@ -9,7 +9,7 @@ export type RoleStatement =
   | { readonly kind: 'rename role'; readonly role: string; readonly to: string }
   | { readonly kind: 'drop role'; readonly role: string };
 
-export type RoleAttribute = keyof typeof attributeTests;
+type RoleAttribute = keyof typeof attributeTests;
 
 // True of a role that does not have the attribute.
 const attributeTests = {

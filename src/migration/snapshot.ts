@@ -26,7 +26,7 @@ export interface SnapshotPolicy {
   readonly restrictive: boolean;
 }
 
-export interface LinkedPolicies extends TableName {
+interface LinkedPolicies extends TableName {
   readonly policies: readonly SnapshotPolicy[];
 }
 

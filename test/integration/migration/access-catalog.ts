@@ -10,7 +10,7 @@ export interface AccessCatalog {
   readonly identityRoles: readonly string[];
 }
 
-export interface CatalogPolicy {
+interface CatalogPolicy {
   /** `schema.table "name"`. */
   readonly place: string;
   /** `PERMISSIVE SELECT TO role, role`. */

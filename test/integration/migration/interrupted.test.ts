@@ -90,7 +90,7 @@ it('two half-made migrations are completed by one run', async () => {
   expect(await project.migrations()).toHaveLength(4);
   await project.migrate(database.url);
   await expectCatalogsEqualSchema(project, [database]);
-});
+}, 120_000);
 
 it('a migration of ours that is still empty is filled by the next run', async () => {
   await project.schema(table('todos'));

@@ -4,7 +4,7 @@ import { stripVTControlCharacters } from 'node:util';
 import type { RunResult } from './project.ts';
 
 /** A question of drizzle-kit's, such as whether a column is new or an old one by a new name. */
-export interface Question {
+interface Question {
   readonly text: string;
   /** Without the marks: `title create column`, `note › title rename column`. */
   readonly options: readonly string[];
