@@ -1,5 +1,6 @@
 import { AuthorizeError } from '../errors.ts';
 import { migrationsMissing } from './migrations-missing.ts';
+import { readsLeaveTraces } from './reads-leave-traces.ts';
 import { assertServerSupported } from './server-version.ts';
 
 /** What a connection is logged in as, and what is needed to make seals for it. */
@@ -30,27 +31,6 @@ export interface LoginRow {
   readonly now: string;
   readonly installed: boolean;
 }
-
-const ownFunction = `function.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend
-          WHERE classid = 'pg_proc'::regclass AND objid = function.oid AND deptype = 'e')`;
-
-// In a read a function runs that is part of a policy, a view, a cast, an operator or a domain; that a row can be given to,
-// as `row.function` does; or that is a form of its own of one of PostgreSQL's. A VOLATILE one can do anything. Others can
-// do no more than change settings, against their label and by set_config alone: wherever that is written, it may be
-// called. What comes with an extension is trusted, and triggers run when something is written.
-const readsLeaveTraces = `EXISTS (
-      SELECT FROM pg_catalog.pg_proc AS function
-      WHERE ${ownFunction} AND (
-        prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-          AND coalesce(pg_catalog.pg_get_function_sqlbody(function.oid), prosrc) ILIKE '%set_config%'
-        OR provolatile = 'v' AND (EXISTS (SELECT FROM pg_catalog.pg_depend
-            WHERE refclassid = 'pg_proc'::regclass AND refobjid = function.oid AND classid IN ('pg_policy'::regclass,
-              'pg_rewrite'::regclass, 'pg_cast'::regclass, 'pg_operator'::regclass, 'pg_constraint'::regclass, 'pg_type'::regclass))
-          OR pronargs - pronargdefaults <= 1 AND EXISTS (SELECT FROM pg_catalog.pg_type
-            WHERE pg_type.oid = proargtypes[0] AND typtype IN ('c', 'd', 'p'))
-          OR EXISTS (SELECT FROM pg_catalog.pg_proc AS ours
-            WHERE ours.proname = function.proname AND ours.pronamespace = 'pg_catalog'::regnamespace)))
-    )`;
 
 // An owner passes row level security by having the owner's privileges, so membership that inherits counts as well.
 const inspection = `

@@ -32,7 +32,7 @@ let loaded: Promise<StatementJudge> | undefined;
  * Nor is one with a backslash: what that means is up to the server's `standard_conforming_strings`.
  *
  * Functions of the owner's are outside the tree: in policies, views, casts, operators, domains, and as `row.function`.
- * Where one of them could leave something, no reset is spared; see `readsLeaveTraces` in login.ts.
+ * Where one of them could leave something, no reset is spared; see reads-leave-traces.ts.
  *
  * The parser is loaded by the first call.
  */

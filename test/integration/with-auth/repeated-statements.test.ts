@@ -294,10 +294,15 @@ describe('what a repeated statement leaves behind', () => {
     await times(10, () => alice.execute(sql`select title from noted_todos`));
     expect((await bob.execute(left)).rows).toEqual([{ noted: '' }]);
     expect((await db.execute(left)).rows).toEqual([{ noted: '' }]);
+    await runAsOwner(database.ownerUrl, ['DROP FUNCTION noted CASCADE']);
   });
 
   it.each([
-    ['a view', 'CREATE VIEW seen AS SELECT 1 WHERE remember()', 'select * from seen'],
+    [
+      'a view',
+      'CREATE TABLE seen AS SELECT 1; CREATE VIEW seeing AS SELECT 1 WHERE remember(); GRANT SELECT ON seeing TO authenticated',
+      'select * from seeing',
+    ],
     [
       'a policy',
       `CREATE TABLE seen AS SELECT 1; ALTER TABLE seen ENABLE ROW LEVEL SECURITY;
@@ -322,27 +327,81 @@ describe('what a repeated statement leaves behind', () => {
       'CREATE FUNCTION upper(boolean) RETURNS boolean LANGUAGE sql RETURN remember()',
       'select upper(true)',
     ],
+    [
+      'an aggregate',
+      `CREATE FUNCTION recall(boolean, uuid) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN remember(); END';
+        CREATE AGGREGATE max(uuid) (SFUNC = recall, STYPE = boolean)`,
+      `select max(null::uuid)`,
+    ],
+    [
+      'an order',
+      `CREATE TYPE size AS (n int);
+        CREATE FUNCTION is_less(size, size) RETURNS boolean IMMUTABLE LANGUAGE sql RETURN $1.n < $2.n;
+        CREATE FUNCTION recall(size, size) RETURNS int LANGUAGE plpgsql AS 'BEGIN PERFORM remember(); RETURN 0; END';
+        CREATE OPERATOR < (LEFTARG = size, RIGHTARG = size, FUNCTION = is_less);
+        CREATE OPERATOR > (LEFTARG = size, RIGHTARG = size, FUNCTION = is_less);
+        CREATE OPERATOR = (LEFTARG = size, RIGHTARG = size, FUNCTION = is_less);
+        CREATE OPERATOR CLASS by_size DEFAULT FOR TYPE size USING btree
+          AS OPERATOR 1 <, OPERATOR 3 =, OPERATOR 5 >, FUNCTION 1 recall(size, size)`,
+      'select n from (values (row(1)::size), (row(2)::size)) as sizes (n) order by n',
+    ],
   ])('is cleared away where a VOLATILE function of the owner stands behind %s', async (_, made, text) => {
-    await runAsOwner(database.ownerUrl, [
-      'DROP FUNCTION IF EXISTS remember CASCADE',
+    const forget = [
       'DROP TABLE IF EXISTS seen CASCADE',
+      'DROP TYPE IF EXISTS size CASCADE',
+      'DROP FUNCTION IF EXISTS recall CASCADE',
+      'DROP FUNCTION IF EXISTS remember CASCADE',
+    ];
+    await runAsOwner(database.ownerUrl, [
+      ...forget,
       `GRANT TEMP ON DATABASE ${database.name} TO authenticated`,
       `CREATE FUNCTION remember(what text = '') RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
         CREATE TEMP TABLE IF NOT EXISTS remembered AS SELECT auth.user_id() AS who;
-        PERFORM pg_advisory_lock(42), nextval('todos_id_seq');
         RETURN true; END $$`,
       made,
       `DO $$ BEGIN IF to_regclass('seen') IS NOT NULL THEN GRANT SELECT ON seen TO authenticated; END IF; END $$`,
     ]);
     await times(10, () => alice.execute(sql.raw(text)));
-    const { rows } = await bob.execute(sql`select to_regclass('pg_temp.remembered') as temporary,
-      (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks`);
-    expect(rows).toEqual([{ temporary: null, locks: 0 }]);
-    await expect(bob.execute(sql`select lastval()`)).rejects.toMatchObject({ cause: { code: '55000' } });
+    const { rows } = await bob.execute(sql`select to_regclass('pg_temp.remembered') as left_behind`);
+    expect(rows).toEqual([{ left_behind: null }]);
+    await runAsOwner(database.ownerUrl, forget);
+  });
+
+  it.each([
+    [
+      'a function that is STABLE by its label alone',
+      `CREATE FUNCTION lock_it() RETURNS boolean STABLE LANGUAGE sql AS 'SELECT pg_advisory_lock(42) IS NOT NULL';
+        CREATE VIEW locking AS SELECT 1 WHERE lock_it()`,
+    ],
+    [
+      'one that was parsed when it was made',
+      `CREATE FUNCTION lock_it() RETURNS boolean STABLE LANGUAGE sql RETURN pg_advisory_lock(42) IS NOT NULL;
+        CREATE VIEW locking AS SELECT 1 WHERE lock_it()`,
+    ],
+    ['a view alone', 'CREATE VIEW locking AS SELECT 1 WHERE pg_advisory_lock(42) IS NOT NULL'],
+    [
+      'a policy alone',
+      `CREATE TABLE locked AS SELECT 1; ALTER TABLE locked ENABLE ROW LEVEL SECURITY; GRANT SELECT ON locked TO authenticated;
+        CREATE POLICY locks ON locked USING (pg_advisory_lock(42) IS NOT NULL);
+        CREATE VIEW locking WITH (security_invoker) AS SELECT * FROM locked`,
+    ],
+    [
+      'a domain alone',
+      `CREATE DOMAIN locked AS int CHECK (pg_advisory_lock(VALUE) IS NOT NULL);
+        CREATE VIEW locking AS SELECT n::locked FROM (VALUES (42)) AS numbers (n)`,
+    ],
+  ])('is cleared away where %s calls what leaves something', async (_, made) => {
+    await runAsOwner(database.ownerUrl, [made, 'GRANT SELECT ON locking TO authenticated']);
+    await times(10, () => alice.execute(sql`select * from locking`));
+    const { rows } = await bob.execute(
+      sql`select count(*)::int as locks from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()`,
+    );
     await runAsOwner(database.ownerUrl, [
-      'DROP FUNCTION remember CASCADE',
-      'DROP TABLE IF EXISTS seen CASCADE',
+      'DROP VIEW locking',
+      'DROP FUNCTION IF EXISTS lock_it',
+      `DO $$ BEGIN DROP TABLE IF EXISTS locked; EXCEPTION WHEN wrong_object_type THEN DROP DOMAIN locked; END $$`,
     ]);
+    expect(rows).toEqual([{ locks: 0 }]);
   });
 });
 
@@ -369,6 +428,17 @@ it("the owner's functions are looked at again after ten minutes, on a connection
     vi.useRealTimers();
     await runAsOwner(database.ownerUrl, ['DROP VIEW late_todos', 'DROP FUNCTION remember']);
   }
+});
+
+it('a login is looked at without waiting for whoever changes a table', async () => {
+  await runAsOwner(database.ownerUrl, [
+    'CREATE FUNCTION counted() RETURNS bigint STABLE LANGUAGE sql RETURN (SELECT count(*) FROM notes)',
+  ]);
+  await withClient(database.ownerUrl, async (owner) => {
+    await owner.query('BEGIN; LOCK TABLE notes');
+    expect(titles(await alice.select().from(todos))).toEqual(['read a book', 'water the plants']);
+  });
+  await runAsOwner(database.ownerUrl, ['DROP FUNCTION counted']);
 });
 
 it('no function of a plain read does more than compute, in any of its forms', async () => {

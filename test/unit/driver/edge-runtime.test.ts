@@ -21,7 +21,13 @@ function importsOf(start: URL): { files: ReadonlySet<string>; packages: Readonly
 }
 
 // Of the folder that knows pg, what only holds SQL, judges rows, and speaks to clients by their shape.
-const judging = ['first-keyword.ts', 'login.ts', 'migrations-missing.ts', 'server-version.ts'];
+const judging = [
+  'first-keyword.ts',
+  'login.ts',
+  'migrations-missing.ts',
+  'reads-leave-traces.ts',
+  'server-version.ts',
+];
 const pooling = ['one-flush.ts', 'pg-client.ts', 'reset.ts', 'sealed-pool.ts', 'statement-memory.ts'];
 
 it.each([
