@@ -1,21 +1,15 @@
+import { Column } from 'drizzle-orm/column';
+import { entityKind, is } from 'drizzle-orm/entity';
 import {
-  Column,
-  entityKind,
-  getTableColumns,
-  is,
   isSQLWrapper,
-  Name,
   Param,
   Placeholder,
   SQL,
   sql,
-  StringChunk,
-  Subquery,
-  Table,
-  View,
   type SQLChunk,
   type SQLWrapper,
-} from 'drizzle-orm';
+} from 'drizzle-orm/sql/sql';
+import { getTableColumns } from 'drizzle-orm/utils';
 
 /**
  * The expression with every value written out, since a policy has no parameters. Values of a column are written as
@@ -38,11 +32,22 @@ function writeOut(chunk: SQLChunk): SQLChunk {
   return isValue(chunk) ? literal(chunk) : chunk;
 }
 
-const withoutValues = [StringChunk, Name, Placeholder, Column, Table, View, Subquery, SQL.Aliased];
+// By drizzle's names of its kinds: both of its lines have them, and the schema entry need not load their classes.
+const kindsWithoutValues: ReadonlySet<unknown> = new Set(
+  'StringChunk Name Placeholder Column Table View Subquery SQL.Aliased'.split(' '),
+);
 
 // A query of drizzle's query builder, and no name of something.
 function isQuery(chunk: SQLChunk): chunk is SQLWrapper {
-  return isSQLWrapper(chunk) && !withoutValues.some((kind) => is(chunk, kind));
+  return isSQLWrapper(chunk) && !hasNoValues(chunk.constructor);
+}
+
+function hasNoValues(kind: object | null): boolean {
+  if (kind === null) return false;
+  return (
+    kindsWithoutValues.has(Reflect.get(kind, entityKind)) ||
+    hasNoValues(Object.getPrototypeOf(kind) as object | null)
+  );
 }
 
 function isValue(chunk: SQLChunk): boolean {

@@ -14,10 +14,12 @@ describe('the schema entry', () => {
   it('loads what it needs of drizzle-orm, and not the whole of it', async () => {
     const { imports } = await bundleSize('drizzle-authorize');
     expect(imports).toEqual([
+      'drizzle-orm/column',
       'drizzle-orm/entity',
       'drizzle-orm/pg-core/policies',
       'drizzle-orm/pg-core/roles',
       'drizzle-orm/sql/sql',
+      'drizzle-orm/utils',
     ]);
   });
 });
