@@ -3,6 +3,7 @@ import type { Identity } from '../session/identity.ts';
 import { prologue } from '../session/prologue.ts';
 import { ReusableSeals, type ReusableSeal } from '../session/reusable-seals.ts';
 import type { SealKey } from '../session/seal-key.ts';
+import { assertOwnBackend, databaseUnreachable } from './backend.ts';
 import { assertLoginIsRole, inspectLogin, type Login, type LoginRow } from './login.ts';
 import { flush, FlushError, type Flushed, type FlushOptions, type FlushStep } from './one-flush.ts';
 import {
@@ -221,25 +222,8 @@ function unreachable(role: string): (failure: unknown) => never {
     const code = error instanceof Error && 'syscall' in error && 'code' in error ? error.code : undefined;
     if (typeof code !== 'string' && !isEvent(failure)) throw error;
     const reason = typeof code === 'string' ? code : 'the WebSocket failed';
-    throw new AuthorizeError(
-      'ERR_DATABASE_UNREACHABLE',
-      `the database of the role '${role}' cannot be reached (${reason})`,
-      { cause: error, hint: 'check the connection URL of the role and that PostgreSQL runs there' },
-    );
+    throw databaseUnreachable(role, reason, error);
   };
-}
-
-/** The hosts at which Neon runs PgBouncer in transaction mode. */
-const neonPooler = /^[^.]+-pooler\.(?:[^.]+\.)*neon\.tech$/iu;
-
-// There the reset would reach another backend than the statements, and theirs would serve the next person as it is.
-function assertOwnBackend(host: string | undefined, role: string): void {
-  if (host === undefined || !neonPooler.test(host)) return;
-  throw new AuthorizeError(
-    'ERR_CONNECTION_POOLED',
-    `the connection of the role '${role}' goes through Neon's pooler, which hands it on between statements`,
-    { hint: 'take the connection URL whose host has no -pooler' },
-  );
 }
 
 interface RunOptions extends Omit<FlushOptions, 'followUp'> {

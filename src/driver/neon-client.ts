@@ -3,6 +3,7 @@ import { StatementError } from '../errors.ts';
 import { watch, type Identified, type Observe, type Outcome } from '../observe.ts';
 import { neonFailure } from './neon-failure.ts';
 import { assertDataStatement } from './statement-kind.ts';
+import { controlsTransaction } from './transaction-control.ts';
 import type { Statements } from './with-auth-options.ts';
 
 /** What is used here of the client that `neon()` makes; @neondatabase/serverless 1.0 to 1.2 have it. */
@@ -131,15 +132,6 @@ async function rethrown<Result>(work: Promise<Result>): Promise<Result> {
   }
 }
 
-const transactionControl: ReadonlySet<string> = new Set([
-  'begin',
-  'start',
-  'commit',
-  'end',
-  'rollback',
-  'abort',
-]);
-
 /**
  * The identity lives as long as the transaction that the request is: nothing in it may end that, whatever else is
  * allowed.
@@ -150,7 +142,7 @@ function assertSendable(query: NeonQuery, statements: Statements): void {
   const { query: text } = statementOf(query);
   if (statements === 'data') assertDataStatement(text);
   const keyword = firstKeyword(text);
-  if (!transactionControl.has(keyword) && !(keyword === 'prepare' && /\btransaction\b/iu.test(text))) return;
+  if (!controlsTransaction(text, keyword)) return;
   throw new StatementError(
     'ERR_STATEMENT_REFUSED',
     `the statement ${keyword.toUpperCase()} cannot be sent over HTTP, where a request is one transaction`,

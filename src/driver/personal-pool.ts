@@ -7,6 +7,7 @@ import { watch, type Observe, type ObservedEntry, type Watched } from '../observ
 import type { Identity } from '../session/identity.ts';
 import type { IdentitySource } from './bearer.ts';
 import { assertDataStatement } from './statement-kind.ts';
+import { endsTransaction, staysInTransaction } from './transaction-control.ts';
 import type { Statements } from './with-auth-options.ts';
 
 /** Who uses a pool, and how. */
@@ -136,16 +137,6 @@ class PersonalClient {
 
 function resultOf(command: string): Result {
   return { command, rowCount: null, oid: null, fields: [], rows: [] };
-}
-
-function endsTransaction(text: string, keyword: string): boolean {
-  if (keyword === 'commit' || keyword === 'end' || keyword === 'abort') return true;
-  return keyword === 'rollback' && !/^\s*rollback\s+(?:work\s+|transaction\s+)?to\s/iu.test(text);
-}
-
-function staysInTransaction(text: string, keyword: string): boolean {
-  if (keyword === 'savepoint' || keyword === 'release' || keyword === 'rollback') return true;
-  return /^\s*set\s+transaction\s/iu.test(text);
 }
 
 /** What `query()` of a client takes, as far as it is one statement. */

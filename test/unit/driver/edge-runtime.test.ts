@@ -28,7 +28,14 @@ const judging = [
   'reads-leave-traces.ts',
   'server-version.ts',
 ];
-const pooling = ['one-flush.ts', 'pg-client.ts', 'reset.ts', 'sealed-pool.ts', 'statement-memory.ts'];
+const pooling = [
+  'backend.ts',
+  'one-flush.ts',
+  'pg-client.ts',
+  'reset.ts',
+  'sealed-pool.ts',
+  'statement-memory.ts',
+];
 
 it.each([
   ['neon-http', ['@neondatabase/serverless', 'jose'], judging],
@@ -48,5 +55,13 @@ it.each([
         /\bBuffer\b|\brequire\(|import\(|(?<!globalThis\.|host\.)\bprocess\b\./u,
       );
     }
+  },
+);
+
+it.each([['postgres-js', ['jose', 'libpg-query', 'node:net']]])(
+  'drizzle-authorize/%s loads where there is no pg, nor another driver',
+  (entry, expectedPackages) => {
+    const { packages } = importsOf(new URL(`driver/${entry}.ts`, source));
+    expect([...packages].toSorted()).toEqual(expectedPackages);
   },
 );
