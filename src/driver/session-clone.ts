@@ -26,6 +26,7 @@ interface DrizzleCache {
 
 interface DrizzleTransaction {
   readonly session: DrizzleSession;
+  readonly transaction: DrizzleSession['transaction'];
 }
 
 interface PreparedQuery {
@@ -102,15 +103,21 @@ function withOwnErrors(base: DrizzleSession): Pick<DrizzleSession, 'prepareQuery
       return prepared;
     },
     transaction(this: DrizzleSession, work, ...config) {
-      const inner = (tx: DrizzleTransaction): unknown => {
-        // The session was made for this transaction alone.
-        const { prepareQuery: value } = withOwnErrors(tx.session);
-        Object.defineProperty(tx.session, 'prepareQuery', { value });
-        return work(tx);
-      };
-      return unwrapped(transaction.call(this, inner, ...config));
+      return unwrapped(transaction.call(this, (tx) => work(ownErrorsOf(tx)), ...config));
     },
   };
+}
+
+function ownErrorsOf(tx: DrizzleTransaction): DrizzleTransaction {
+  // The session was made for this transaction alone.
+  const { session, transaction } = tx;
+  Object.defineProperty(session, 'prepareQuery', { value: withOwnErrors(session).prepareQuery });
+  // On some drivers a savepoint has a session of its own.
+  const nested = (inner: DrizzleTransaction): DrizzleTransaction =>
+    inner.session === session ? inner : ownErrorsOf(inner);
+  const value: DrizzleTransaction['transaction'] = (work, ...config) =>
+    transaction.call(tx, (inner) => work(nested(inner)), ...config);
+  return Object.defineProperty(tx, 'transaction', { value });
 }
 
 async function unwrapped<T>(work: PromiseLike<T>): Promise<T> {
