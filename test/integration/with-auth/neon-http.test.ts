@@ -13,7 +13,7 @@ import { startNeonEndpoint } from '../../support/neon-endpoint.ts';
 import { atHost, serveHost } from '../../support/neon-hosts.ts';
 import { withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, relational, resetTodos, type schema, todos } from '../../support/todo-app.ts';
-import { describeContract, refusal, titles, type Driver } from './contract.ts';
+import { describeContract, refusal, rowsOf, titles, type Driver } from './contract.ts';
 
 async function openDirect(database: SealedDatabase, issuer: TestIssuer): Promise<Driver> {
   const { hostname, port } = new URL(database.ownerUrl);
@@ -200,7 +200,7 @@ describe.each([
       people.map((token) =>
         request.run(token, async () => {
           const handle = connected.$withAuth(() => request.getStore() ?? '');
-          return (await handle.execute(sql`select auth.user_id() as who`)).rows;
+          return rowsOf(await handle.execute(sql`select auth.user_id() as who`));
         }),
       ),
     );
