@@ -28,6 +28,7 @@ const neighbours = [
   'drizzle-orm',
   'jose',
   'pg',
+  'postgres',
 ] as const;
 
 /** Packs what `npm run build` has made, and installs it into a fresh folder. Takes about 10 s. */

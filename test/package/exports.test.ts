@@ -55,6 +55,19 @@ const promised: Readonly<Record<string, Exports>> = {
       'WithAuthOptions',
     ],
   },
+  './postgres-js': {
+    values: ['withAuth'],
+    types: [
+      'AuthorizeEvent',
+      'Identity',
+      'Observe',
+      'QueryEvent',
+      'RefusalEvent',
+      'TokenInput',
+      'WithAuth',
+      'WithAuthOptions',
+    ],
+  },
   './neon-http': {
     values: ['withAuth'],
     types: [

@@ -1,0 +1,264 @@
+import { assertOwnBackend, databaseUnreachable } from '../database/backend.ts';
+import { assertLoginIsRole } from '../database/login.ts';
+import { resetSession, resetSessionAndStatements } from '../database/reset.ts';
+import { loadStatementJudge } from '../database/statement-judge.ts';
+import { StatementMemory, type KnownStatement } from '../database/statement-memory.ts';
+import { AuthorizeError } from '../errors.ts';
+import type { Identity } from '../session/identity.ts';
+import { prologue } from '../session/prologue.ts';
+import { ReusableSeals, type ReusableSeal } from '../session/reusable-seals.ts';
+import type { SealKey } from '../session/seal-key.ts';
+import {
+  errorOf,
+  take,
+  type HeldConnection,
+  type PostgresClient,
+  type Query,
+  type Rows,
+} from './postgres-js-connection.ts';
+import { isSurelyWritten, ParameterTypes, type PostgresStatement } from './postgres-js-parameters.ts';
+
+export interface SealedClientOptions {
+  readonly client: PostgresClient;
+  /** The identity role that the client logs in as. */
+  readonly role: string;
+  readonly key: () => Promise<SealKey>;
+  /** The client logs in as somebody else, on purpose: the prologue then sets the role as well. */
+  readonly allowPrivilegedLogin: boolean;
+  /** Statements other than plain DML may run, so that more has to be cleared away after each use. */
+  readonly anyStatement: boolean;
+  /** Prepare what comes again on each connection, the prologue as well; never with `anyStatement`. */
+  readonly prepare: boolean;
+}
+
+const unknownStatement: KnownStatement = { name: undefined, isPlainRead: false };
+
+/**
+ * A client of postgres.js whose connections do nothing but what an identity was sealed for, and forget it afterwards. The
+ * caller has its answer before the connection has been reset; the pool has the connection back after it.
+ */
+export class SealedClient {
+  readonly #options: SealedClientOptions;
+  readonly #prepares: boolean;
+  readonly #seals: ReusableSeals;
+  readonly #memory: StatementMemory;
+  readonly #types: ParameterTypes;
+
+  constructor(options: SealedClientOptions) {
+    this.#options = options;
+    // Where DEALLOCATE may run, nothing that is prepared is sure to be there.
+    this.#prepares = options.prepare && !options.anyStatement;
+    this.#seals = new ReusableSeals(options.key);
+    this.#memory = new StatementMemory({ prepare: this.#prepares, loadJudge: loadStatementJudge });
+    this.#types = new ParameterTypes(options.client);
+  }
+
+  /** Runs a statement as somebody, in a transaction of its own. */
+  async run(identity: Identity, statement: PostgresStatement): Promise<Rows> {
+    const { text, values } = statement;
+    const known = values === undefined ? unknownStatement : this.#memory.recall(text);
+    // Where any statement is allowed, a function of the caller's own can stand behind the plainest read.
+    const isPlainRead = known.isPlainRead && !this.#options.anyStatement;
+    const prepare = known.name !== undefined;
+    try {
+      return await this.#run(identity, statement, { prepare, isPlainRead });
+    } catch (error) {
+      const isForgotten = isUnfit(error) && (this.#types.forget(statement) || prepare);
+      if (!isForgotten && !isGone(error)) throw error;
+      // What was known of it is of a table that has changed since, or is not there any more. Nothing has been done: the
+      // transaction ended with the error.
+      const rows = await this.#run(identity, statement, { prepare: false, isPlainRead });
+      this.#memory.forgetName(text);
+      return rows;
+    }
+  }
+
+  async #run(
+    identity: Identity,
+    statement: PostgresStatement,
+    { prepare, isPlainRead }: { readonly prepare: boolean; readonly isPlainRead: boolean },
+  ): Promise<Rows> {
+    const transaction = await this.begin(identity);
+    const opened = transaction.open('begin');
+    opened.catch(() => {});
+    // What has set the role cannot have failed when the statement runs. And what postgres.js might not be able to write is
+    // written when nothing else waits for an answer.
+    if (this.#options.allowPrivilegedLogin || !isSurelyWritten(statement)) {
+      await opened.catch(async (error: unknown) => {
+        await transaction.end('rollback').catch(() => {});
+        throw error;
+      });
+    }
+    let ended: Promise<void> | undefined;
+    const end = (): Promise<void> => (ended ??= transaction.end('commit', { isPlainRead }));
+    const answer = transaction.send(statement, { prepare, written: () => void end() });
+    if (ended === undefined) await settled(answer);
+    // Nothing is told before all of it is over; of several errors the first is the cause of the others.
+    await settled(end());
+    await opened;
+    const rows = await answer;
+    await ended;
+    return prepare ? withOwnDescription(rows) : rows;
+  }
+
+  /** A connection for a transaction of somebody, which has to be opened. */
+  async begin(identity: Identity): Promise<SealedTransaction> {
+    const { client, role, allowPrivilegedLogin, anyStatement } = this.#options;
+    if (identity.role !== role) {
+      throw new AuthorizeError(
+        'ERR_ROLE_WITHOUT_CLIENT',
+        `this client serves '${role}', not '${identity.role}'`,
+      );
+    }
+    for (const host of client.options.host) assertOwnBackend(host, role);
+    const held = await take(client).catch((error: unknown) => {
+      throw connectionError(role, error);
+    });
+    try {
+      if (!allowPrivilegedLogin) assertLoginIsRole(held.login, role);
+      const seal = this.#seals.find(identity, held.login) ?? (await this.#seals.make(identity, held.login));
+      if (anyStatement) held.forgetPrepared();
+      return new SealedTransaction({
+        client,
+        held,
+        seal,
+        types: this.#types,
+        role: allowPrivilegedLogin ? role : undefined,
+        prepares: this.#prepares && held.keepsPrepared,
+        reset: anyStatement ? resetSessionAndStatements : resetSession,
+      });
+    } catch (error) {
+      void held.letGo('');
+      throw error;
+    }
+  }
+}
+
+interface SealedTransactionParts {
+  readonly client: PostgresClient;
+  readonly held: HeldConnection;
+  readonly seal: ReusableSeal;
+  readonly types: ParameterTypes;
+  readonly role: string | undefined;
+  readonly prepares: boolean;
+  readonly reset: string;
+}
+
+/** A transaction that is somebody's. What is sent goes on the wire at once; nobody need wait for what was sent before. */
+export class SealedTransaction {
+  readonly #parts: SealedTransactionParts;
+  #state: 'new' | 'open' | 'ended' = 'new';
+
+  constructor(parts: SealedTransactionParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * BEGIN, a SET TRANSACTION if there has to be one, and the prologue.
+   *
+   * @returns the answer to SET TRANSACTION; rejects when one of them fails, and then no statement behind them runs
+   */
+  async open(begin: string, level?: Query): Promise<Rows | undefined> {
+    this.#state = 'open';
+    const { held, seal } = this.#parts;
+    const begun = held.command(begin);
+    const set = level && held.send(level);
+    const sealed = this.#prologue();
+    begun.catch(() => {
+      // There is no transaction that could be ended.
+      held.close();
+    });
+    await settled(sealed);
+    await begun;
+    const answer = await set;
+    await sealed;
+    seal.checked = true;
+    return answer;
+  }
+
+  /** @param options.written called when all of the statement is on the wire: in this call, or never if it fails before */
+  send(
+    statement: PostgresStatement,
+    {
+      prepare = false,
+      written = () => {},
+    }: { readonly prepare?: boolean; readonly written?: () => void } = {},
+  ): Promise<Rows> {
+    const { held, types, prepares } = this.#parts;
+    const { query, asks } = types.queryOf(statement, { prepare: prepare && prepares, written });
+    const answer = held.send(query);
+    if (!asks) {
+      written();
+      return answer;
+    }
+    return answer.then((rows) => {
+      types.learn(statement, query);
+      return rows;
+    });
+  }
+
+  /** A statement of the user has ended the transaction: there is nothing left but to give the connection back. */
+  hasEnded(): void {
+    this.#state = 'ended';
+  }
+
+  /** Ends the transaction, if it is open, and gives the connection back once it has been reset. */
+  async end(
+    command: 'commit' | 'rollback',
+    { isPlainRead = false }: { readonly isPlainRead?: boolean } = {},
+  ): Promise<void> {
+    const { held, reset } = this.#parts;
+    const state = this.#state;
+    this.#state = 'ended';
+    if (state === 'new') {
+      void held.letGo('');
+    } else if (isPlainRead && !held.login.readsLeaveTraces) {
+      await held.letGo(command);
+    } else {
+      const ended = state === 'open' ? held.command(command) : undefined;
+      void held.letGo(reset);
+      await ended;
+    }
+  }
+
+  #prologue(): Promise<Rows> {
+    const { client, held, seal, role, prepares } = this.#parts;
+    const { text, values } = prologue(seal.text, { role, checked: seal.checked });
+    const query = client.unsafe(text, [], { simple: false, prepare: prepares });
+    query.parameters = [...values];
+    const answer = held.send(query);
+    // postgres.js adds them to an error.
+    query.parameters = [];
+    return answer;
+  }
+}
+
+// That of a prepared statement is the connection's, and callers may change what they are given.
+function withOwnDescription(rows: Rows): Rows {
+  rows.columns &&= rows.columns.map((column) => ({ ...column }));
+  rows.statement &&= { ...rows.statement, columns: rows.columns };
+  return rows;
+}
+
+async function settled(work: Promise<unknown>): Promise<void> {
+  await work.then(undefined, () => {});
+}
+
+function connectionError(role: string, error: unknown): unknown {
+  const { syscall, code } = errorOf(error);
+  return syscall !== undefined && typeof code === 'string' ? databaseUnreachable(role, code, error) : error;
+}
+
+/** What was prepared on the connection is not there any more: somebody has thrown it away. */
+function isGone(error: unknown): boolean {
+  return errorOf(error).routine === 'FetchPreparedStatement';
+}
+
+// What PostgreSQL says when a statement that was prepared is of no use: its columns have changed ("cached plan must not
+// change result type"), it cannot be planned any more, or its parameters have the types of before.
+const unfit = /^(?:42(?!501)\w{3}|0A000|22P0[23]|2200[378])$/u;
+
+function isUnfit(error: unknown): boolean {
+  const { code } = errorOf(error);
+  return typeof code === 'string' && unfit.test(code);
+}

@@ -1,0 +1,154 @@
+import { firstKeyword } from '../database/first-keyword.ts';
+import { quoteIdentifier } from '../database/quote-identifier.ts';
+import { AuthorizeError } from '../errors.ts';
+import { watch } from '../observe.ts';
+import type { Identity } from '../session/identity.ts';
+import { isFromPostgres, type PostgresClient, type Query, type Rows } from './postgres-js-connection.ts';
+import { watched, type Person } from './postgres-js-person.ts';
+import { assertSendable, refused, statementOf, withQueries, type RunQuery } from './postgres-js-queries.ts';
+import type { SealedTransaction } from './postgres-js-sealed.ts';
+import { endsTransaction, setsTransaction, staysInTransaction } from './transaction-control.ts';
+
+export type TransactionWork = (client: PostgresClient) => unknown;
+
+interface Parts {
+  readonly person: Person;
+  readonly identity: Identity;
+  readonly sealed: SealedTransaction;
+  /** The BEGIN, with whatever the caller wants behind it. */
+  readonly command: string;
+}
+
+/**
+ * The transaction of `begin()`. Nothing is sent before its first statement: that is SET TRANSACTION where Drizzle was
+ * asked for a level, which has to come ahead of the prologue. Statements are sent one after the other.
+ */
+export class PersonalTransaction {
+  readonly #parts: Parts;
+  #state: 'new' | 'open' | 'ended' = 'new';
+  /** The statement that is at work; resolves, and never rejects. */
+  #busy: Promise<unknown> = Promise.resolve();
+  #savepoints = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async run(work: TransactionWork): Promise<unknown> {
+    let result: unknown;
+    try {
+      result = await this.#scope(work);
+    } catch (error) {
+      await this.#end('rollback').catch(() => {});
+      throw error;
+    }
+    await this.#end('commit');
+    return result;
+  }
+
+  /** As in postgres.js, the error of a statement is the error of its transaction or savepoint, also where it was caught. */
+  async #scope(work: TransactionWork): Promise<unknown> {
+    let failure: unknown;
+    const run: RunQuery = async (query) => {
+      try {
+        return await this.#next(query);
+      } catch (error) {
+        if (isFromPostgres(error)) failure ??= error;
+        throw error;
+      }
+    };
+    const savepoint = async (first: unknown, second?: unknown): Promise<unknown> => {
+      const [name, inner] = typeof first === 'string' ? [`_${first}`, second] : ['', first];
+      if (typeof inner !== 'function') throw new TypeError('savepoint: pass a callback');
+      return this.#savepoint(name, inner as TransactionWork);
+    };
+    const client = Object.assign(withQueries(this.#parts.person.client, run), {
+      savepoint,
+      ...refusedOfTransactions,
+    });
+    const given = work(client);
+    const result: unknown = await (Array.isArray(given) ? Promise.all(given) : given);
+    if (failure !== undefined) throw failure as Error;
+    return result;
+  }
+
+  async #savepoint(name: string, work: TransactionWork): Promise<unknown> {
+    const savepoint = quoteIdentifier(`s${this.#savepoints}${name}`);
+    this.#savepoints += 1;
+    const command = (text: string): Promise<Rows> => this.#next(this.#parts.person.client.unsafe(text));
+    await command(`savepoint ${savepoint}`);
+    try {
+      return await this.#scope(work);
+    } catch (error) {
+      await command(`rollback to ${savepoint}`).catch(() => {});
+      throw error;
+    }
+  }
+
+  #next(query: Query): Promise<Rows> {
+    const answer = this.#busy.then(() => this.#send(query));
+    this.#busy = answer.catch(() => {});
+    return answer;
+  }
+
+  async #send(query: Query): Promise<Rows> {
+    const { person, sealed } = this.#parts;
+    const statement = statementOf(query, person.client);
+    const { text } = statement;
+    if (this.#state === 'new') {
+      const isLevel = setsTransaction(text);
+      const level = await this.#open(isLevel ? statement.query({ prepare: false }) : undefined);
+      if (level !== undefined) return level;
+    }
+    return this.#watch(
+      text,
+      ({ count }) => count,
+      async () => {
+        const keyword = firstKeyword(text);
+        if (this.#state === 'ended') throw transactionEnded();
+        if (endsTransaction(text, keyword)) {
+          this.#state = 'ended';
+          sealed.hasEnded();
+        } else if (!staysInTransaction(text, keyword)) {
+          assertSendable(text, person.statements);
+        }
+        return sealed.send(statement);
+      },
+    );
+  }
+
+  #open(level: Query | undefined): Promise<Rows | undefined> {
+    this.#state = 'open';
+    return this.#watch('begin', noRows, () => this.#parts.sealed.open(this.#parts.command, level));
+  }
+
+  async #end(command: 'commit' | 'rollback'): Promise<void> {
+    for (let busy; busy !== this.#busy; await busy) busy = this.#busy;
+    const { sealed } = this.#parts;
+    const wasOpen = this.#state === 'open';
+    this.#state = 'ended';
+    await (wasOpen ? this.#watch(command, noRows, () => sealed.end(command)) : sealed.end(command));
+  }
+
+  #watch<Result>(
+    text: string,
+    rowsOf: (result: Result) => number | null,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const { person, identity } = this.#parts;
+    return watch(person.observe, watched(person, text, rowsOf), (identified) => {
+      identified(identity);
+      return work();
+    });
+  }
+}
+
+const refusedOfTransactions = refused('transaction', ['prepare', 'notify', 'file']);
+
+function noRows(): null {
+  return null;
+}
+
+function transactionEnded(): AuthorizeError {
+  return new AuthorizeError('ERR_TRANSACTION_ENDED', 'the transaction that this handle belongs to has ended');
+}
