@@ -295,7 +295,8 @@ describe('after use', () => {
     const slow: PoolConfig & { readonly query_timeout: number } = { max: 1, query_timeout: 2_000 };
     const handle = connected(slow).$withAuth(alice);
     const first = await pidOf(handle);
-    for (const startedAt = Date.now(); Date.now() < startedAt + 2_300;) expect(await pidOf(handle)).toBe(first);
+    for (const startedAt = Date.now(); Date.now() < startedAt + 2_300;)
+      expect(await pidOf(handle)).toBe(first);
     await expect(handle.execute(sql`select pg_sleep(5)`)).rejects.toMatchObject({
       cause: { message: 'Query read timeout' },
     });
