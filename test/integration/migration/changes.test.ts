@@ -21,6 +21,6 @@ describe('what the schema declares is what the database enforces, after changes 
   ])(
     '%s',
     (_what, changes) => expectHistoryToHold(together(changes.filter((change) => change.often))),
-    120_000, // drizzle-kit runs six times, on a machine that may have other things to do
+    300_000, // drizzle-kit runs six times, on a machine that may have other things to do
   );
 });
