@@ -35,7 +35,7 @@ export function runInTerminal(
     const line = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
     const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
       cwd,
-      env,
+      env: { ...env, FORCE_COLOR: '1' }, // the end of a question is known by its colour, which a CI has none of
       stdio: ['pipe', 'pipe', 'pipe'],
       timeout: 120_000, // a question that nobody understands would be waited on for ever
     });
