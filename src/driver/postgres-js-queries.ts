@@ -3,7 +3,7 @@ import { StatementError } from '../errors.ts';
 import type { PostgresClient, Query, QueryOptions, Rows } from './postgres-js-connection.ts';
 import type { PostgresStatement } from './postgres-js-parameters.ts';
 import { assertDataStatement } from './statement-kind.ts';
-import { controlsTransaction } from './transaction-control.ts';
+import { assertNoTransactionControl } from './transaction-control.ts';
 import type { Statements } from './with-auth-options.ts';
 
 /** Sends a query as somebody. */
@@ -147,17 +147,7 @@ function partOf(value: unknown): string {
  */
 export function assertSendable(text: string, statements: Statements): void {
   if (statements === 'data') assertDataStatement(text);
-  const keyword = firstKeyword(text);
-  if (keyword === 'copy') {
-    throw new StatementError(
-      'ERR_STATEMENT_REFUSED',
-      'the statement COPY has no place in a query of a person',
-    );
-  }
-  if (controlsTransaction(text, keyword)) {
-    throw new StatementError(
-      'ERR_STATEMENT_REFUSED',
-      `the statement ${keyword.toUpperCase()} would begin or end the transaction that holds the identity; use transaction()`,
-    );
-  }
+  assertNoTransactionControl(text);
+  if (firstKeyword(text) !== 'copy') return;
+  throw new StatementError('ERR_STATEMENT_REFUSED', 'the statement COPY has no place in a query of a person');
 }

@@ -1,3 +1,6 @@
+import { firstKeyword } from '../database/first-keyword.ts';
+import { StatementError } from '../errors.ts';
+
 /** Whether a statement, of which `keyword` is the first, is the end of the transaction that it runs in. */
 export function endsTransaction(text: string, keyword: string): boolean {
   if (keyword === 'commit' || keyword === 'end' || keyword === 'abort') return true;
@@ -27,4 +30,18 @@ const transactionControl: ReadonlySet<string> = new Set([
 /** Whether it begins or ends a transaction, where the identity lives as long as the one that is open. */
 export function controlsTransaction(text: string, keyword: string): boolean {
   return transactionControl.has(keyword) || (keyword === 'prepare' && /\btransaction\b/iu.test(text));
+}
+
+/**
+ * Lets no statement begin or end the transaction that holds the identity, whatever else is allowed.
+ *
+ * @throws StatementError `ERR_STATEMENT_REFUSED`
+ */
+export function assertNoTransactionControl(text: string): void {
+  const keyword = firstKeyword(text);
+  if (!controlsTransaction(text, keyword)) return;
+  throw new StatementError(
+    'ERR_STATEMENT_REFUSED',
+    `the statement ${keyword.toUpperCase()} would begin or end the transaction that holds the identity; use transaction()`,
+  );
 }
