@@ -26,7 +26,8 @@ export const relational = relationalConfig({ todos, notes });
 
 export const { schema } = relational;
 
-const statements = [
+/** Makes the tables, their policies and grants. */
+export const todoTables = [
   `CREATE TABLE todos (id serial PRIMARY KEY, user_id text NOT NULL DEFAULT auth.user_id(), title text NOT NULL,
     done boolean NOT NULL DEFAULT false, is_public boolean NOT NULL DEFAULT false,
     CONSTRAINT one_of_each UNIQUE (user_id, title) DEFERRABLE INITIALLY DEFERRED)`,
@@ -41,7 +42,8 @@ const statements = [
   `GRANT USAGE ON SEQUENCE todos_id_seq, notes_id_seq TO authenticated`,
 ];
 
-const rows = [
+/** The rows that every test starts from. */
+export const todoRows = [
   `INSERT INTO todos (id, user_id, title, is_public) VALUES
     (1, 'alice', 'water the plants', false), (2, 'alice', 'read a book', true), (3, 'bob', 'call mum', false)`,
   `INSERT INTO notes (todo_id, body) VALUES (1, 'the ferns'), (1, 'not the cactus'), (3, 'on sunday')`,
@@ -49,10 +51,10 @@ const rows = [
 ];
 
 export async function createTodoDatabase(name: string): Promise<SealedDatabase> {
-  return createSealedDatabase(name, [...statements, ...rows]);
+  return createSealedDatabase(name, [...todoTables, ...todoRows]);
 }
 
 /** Puts the rows back that every test starts from. */
 export async function resetTodos(database: SealedDatabase): Promise<void> {
-  await runAsOwner(database.ownerUrl, ['TRUNCATE todos, notes', ...rows]);
+  await runAsOwner(database.ownerUrl, ['TRUNCATE todos, notes', ...todoRows]);
 }

@@ -13,7 +13,14 @@ import { startNeonEndpoint } from '../../support/neon-endpoint.ts';
 import { atHost, serveHost } from '../../support/neon-hosts.ts';
 import { withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, relational, resetTodos, type schema, todos } from '../../support/todo-app.ts';
-import { describeContract, refusal, rowsOf, titles, type Driver } from './contract.ts';
+import {
+  createContractDatabase,
+  describeContract,
+  refusal,
+  rowsOf,
+  titles,
+  type Driver,
+} from './contract.ts';
 
 async function openDirect(database: SealedDatabase, issuer: TestIssuer): Promise<Driver> {
   const { hostname, port } = new URL(database.ownerUrl);
@@ -60,8 +67,20 @@ async function openGateway(database: SealedDatabase, issuer: TestIssuer): Promis
 /** One for each database, since there may be several at once. */
 const hostOf = ({ name }: SealedDatabase): string => name.replaceAll('_', '-');
 
-describeContract('neon-http, direct', { open: openDirect, verifies: 'driver', transactions: false });
-describeContract('neon-http, gateway', { open: openGateway, verifies: 'gateway', transactions: false });
+describeContract('neon-http, direct', {
+  create: createContractDatabase,
+  open: openDirect,
+  verifies: 'driver',
+  transactions: false,
+  login: 'role',
+});
+describeContract('neon-http, gateway', {
+  create: createContractDatabase,
+  open: openGateway,
+  verifies: 'gateway',
+  transactions: false,
+  login: 'role',
+});
 
 type Db = NeonHttpDatabase<typeof schema> & { readonly $client: object };
 

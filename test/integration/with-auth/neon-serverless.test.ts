@@ -13,7 +13,7 @@ import {
 } from '../../support/neon-websocket.ts';
 import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, relational, resetTodos, type schema, todos } from '../../support/todo-app.ts';
-import { describeContract, refusal, titles, type Driver } from './contract.ts';
+import { createContractDatabase, describeContract, refusal, titles, type Driver } from './contract.ts';
 
 function proxyOf({ ownerUrl }: SealedDatabase, options?: NeonWebSocketOptions): Promise<NeonWebSocket> {
   const { hostname, port } = new URL(ownerUrl);
@@ -40,7 +40,13 @@ async function open(opened: SealedDatabase, { provider }: TestIssuer): Promise<D
   };
 }
 
-describeContract('neon-serverless', { open, verifies: 'driver', transactions: true });
+describeContract('neon-serverless', {
+  create: createContractDatabase,
+  open,
+  verifies: 'driver',
+  transactions: true,
+  login: 'role',
+});
 
 type Db = NeonDatabase<typeof schema>;
 

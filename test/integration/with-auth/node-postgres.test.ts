@@ -7,7 +7,7 @@ import { withAuth, type WithAuth, type WithAuthOptions } from '../../../src/driv
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, relational, type schema, todos } from '../../support/todo-app.ts';
-import { describeContract, refusal, titles, type Driver } from './contract.ts';
+import { createContractDatabase, describeContract, refusal, titles, type Driver } from './contract.ts';
 
 function open(opened: SealedDatabase, { provider }: TestIssuer): Promise<Driver> {
   const pools: pg.Pool[] = [];
@@ -27,7 +27,13 @@ function open(opened: SealedDatabase, { provider }: TestIssuer): Promise<Driver>
   });
 }
 
-describeContract('node-postgres', { open, verifies: 'driver', transactions: true });
+describeContract('node-postgres', {
+  create: createContractDatabase,
+  open,
+  verifies: 'driver',
+  transactions: true,
+  login: 'role',
+});
 
 type Db = NodePgDatabase<typeof schema>;
 

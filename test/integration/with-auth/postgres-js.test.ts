@@ -8,7 +8,7 @@ import { withAuth, type WithAuth, type WithAuthOptions } from '../../../src/driv
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, relational, resetTodos, type schema, todos } from '../../support/todo-app.ts';
-import { describeContract, refusal, titles, type Driver } from './contract.ts';
+import { createContractDatabase, describeContract, refusal, titles, type Driver } from './contract.ts';
 
 function open(opened: SealedDatabase, { provider }: TestIssuer): Promise<Driver> {
   const clients: postgres.Sql[] = [];
@@ -26,7 +26,13 @@ function open(opened: SealedDatabase, { provider }: TestIssuer): Promise<Driver>
   });
 }
 
-describeContract('postgres.js', { open, verifies: 'driver', transactions: true });
+describeContract('postgres.js', {
+  create: createContractDatabase,
+  open,
+  verifies: 'driver',
+  transactions: true,
+  login: 'role',
+});
 
 type Db = PostgresJsDatabase<typeof schema> & { readonly $client: postgres.Sql };
 
