@@ -4,7 +4,8 @@
  */
 
 /** Through which entry point a statement came. */
-export type ObservedEntry = 'node-postgres' | 'postgres-js' | 'neon-http' | 'neon-serverless' | 'gateway';
+export type ObservedEntry =
+  'node-postgres' | 'postgres-js' | 'pglite' | 'neon-http' | 'neon-serverless' | 'gateway';
 
 interface Observed {
   readonly entry: ObservedEntry;

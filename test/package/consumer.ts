@@ -21,6 +21,7 @@ export interface Consumer {
 
 /** Beside the package: what its users have, in the versions that this project is developed with. */
 const neighbours = [
+  '@electric-sql/pglite',
   '@neondatabase/serverless',
   '@types/node',
   '@types/pg',

@@ -68,6 +68,21 @@ const promised: Readonly<Record<string, Exports>> = {
       'WithAuthOptions',
     ],
   },
+  './pglite': {
+    values: ['setup', 'withAuth'],
+    types: [
+      'AuthorizeEvent',
+      'Identity',
+      'Observe',
+      'QueryEvent',
+      'RefusalEvent',
+      'SetupClient',
+      'SetupOptions',
+      'TokenInput',
+      'WithAuth',
+      'WithAuthOptions',
+    ],
+  },
   './neon-http': {
     values: ['withAuth'],
     types: [

@@ -1,0 +1,217 @@
+import { inspectLogin, type Login, type LoginRow } from '../database/login.ts';
+import { quoteIdentifier } from '../database/quote-identifier.ts';
+import { resetSessionAndStatements } from '../database/reset.ts';
+import { AuthorizeError } from '../errors.ts';
+import type { Identity } from '../session/identity.ts';
+import { prologue } from '../session/prologue.ts';
+import { ReusableSeals, type ReusableSeal } from '../session/reusable-seals.ts';
+import type { SealKey } from '../session/seal-key.ts';
+import { remembered, type Remembered } from './remembered.ts';
+
+/** What `new PGlite()` makes, as far as it is used here. */
+export interface PgliteClient extends PgliteQueries {
+  /** Between BEGIN and COMMIT, and nobody else has the database meanwhile. */
+  transaction<Result>(work: (tx: PgliteQueries) => Promise<Result>): Promise<Result>;
+  /** Writes down what is in memory; not every client has it. */
+  syncToFs?(): Promise<void>;
+}
+
+interface PgliteQueries {
+  /** One statement, by the extended protocol. */
+  query(text: string, values?: readonly unknown[], options?: object): Promise<PgliteResult>;
+  /** Statements, by the simple protocol. */
+  exec(text: string): Promise<readonly PgliteResult[]>;
+}
+
+export interface PgliteResult {
+  readonly rows: readonly unknown[];
+  readonly rowCount?: number;
+  readonly affectedRows?: number;
+}
+
+export interface PgliteDatabaseOptions {
+  readonly client: PgliteClient;
+  readonly key: () => Promise<SealKey>;
+  /** Statements other than plain DML may run, so that more has to be cleared away after each use. */
+  readonly anyStatement: boolean;
+}
+
+/**
+ * What the statements of a person can leave, if they read and write rows. What the application has on the same connection
+ * stays: live queries are listeners, prepared statements and views that are temporary.
+ */
+const resetPerson = [
+  'RESET ALL',
+  'SELECT pg_catalog.pg_advisory_unlock_all()',
+  `DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT oid::regclass FROM pg_catalog.pg_class
+      WHERE relpersistence = 't' AND relkind = 'r' AND relowner <> session_user::regrole
+    LOOP
+      EXECUTE 'DROP TABLE ' || name || ' CASCADE';
+    END LOOP;
+  END $$`,
+  'DISCARD SEQUENCES',
+  'SELECT pg_catalog.setseed(pg_catalog.hashtext(pg_catalog.gen_random_uuid()::text) / 2147483648::float8)',
+].join('; ');
+
+/** A PGlite in which one person at a time does what an identity was sealed for, and leaves nothing of it. */
+export class PgliteDatabase {
+  readonly #options: PgliteDatabaseOptions;
+  readonly #login: Remembered<Login>;
+  readonly #seals: ReusableSeals;
+  #isClean = true;
+
+  constructor(options: PgliteDatabaseOptions) {
+    this.#options = options;
+    this.#seals = new ReusableSeals(options.key);
+    this.#login = remembered(() =>
+      inspectLogin(async (text) => (await options.client.query(text)).rows as readonly LoginRow[]),
+    );
+  }
+
+  /**
+   * Has the database for one person, from before the transaction begins until what it has left is cleared away.
+   *
+   * PGlite begins a transaction, and ends one that is open when the callback is over: the person's is ended, and one that is
+   * empty begun, in between.
+   *
+   * @throws AuthorizeError `ERR_CONNECTION_IN_DOUBT` when it could not be cleared away; nobody has a turn until it is
+   */
+  async turn<Result>(identity: Identity, work: (turn: Turn) => Promise<Result>): Promise<Result> {
+    const { client } = this.#options;
+    const login = await this.#currentLogin();
+    const seal = this.#seals.find(identity, login) ?? (await this.#seals.make(identity, login));
+    const cleared = async (tx: PgliteQueries): Promise<void> => {
+      await tx.exec(this.#resetTo(login.role));
+      this.#isClean = true;
+      await tx.exec('BEGIN');
+    };
+    let outcome: (() => Result) | undefined;
+    try {
+      await client.transaction(async (tx) => {
+        if (!this.#isClean) await cleared(tx);
+        this.#isClean = false;
+        const turn = new Turn(tx, { seal, role: identity.role });
+        outcome = await turn.run(work);
+        await cleared(tx);
+      });
+    } catch (error) {
+      if (this.#isClean) throw error;
+      throw new AuthorizeError(
+        'ERR_CONNECTION_IN_DOUBT',
+        'what a statement has left in the database could not be cleared away',
+        { cause: error },
+      );
+    }
+    await client.syncToFs?.();
+    if (outcome === undefined) throw new Error('PGlite has not called back');
+    try {
+      return outcome();
+    } catch (error) {
+      // A seal that is refused was perhaps made by a clock that has been set since, or for another database.
+      if (error instanceof Error && 'code' in error && error.code === '28000') this.#login.forget();
+      throw error;
+    }
+  }
+
+  async #currentLogin(): Promise<Login> {
+    const login = await this.#login.get();
+    if (Date.now() < login.staleAt) return login;
+    this.#login.forget();
+    return this.#login.get();
+  }
+
+  // PGlite runs Postgres in single-user mode, where DEFAULT is no login at all and would change nothing.
+  #resetTo(role: string): string {
+    const reset = this.#options.anyStatement ? resetSessionAndStatements : resetPerson;
+    return `SET SESSION AUTHORIZATION ${quoteIdentifier(role)}; ${reset}`;
+  }
+}
+
+interface TurnParts {
+  readonly seal: ReusableSeal;
+  readonly role: string;
+}
+
+/** A transaction that is somebody's. */
+export class Turn {
+  readonly #tx: PgliteQueries;
+  readonly #parts: TurnParts;
+  #isOver = false;
+  /** Of the last statement that failed. */
+  #failure: unknown;
+
+  constructor(tx: PgliteQueries, parts: TurnParts) {
+    this.#tx = tx;
+    this.#parts = parts;
+  }
+
+  /** Lets the work have the transaction, and ends it unless the work has. @returns gives its result, or throws its error */
+  async run<Result>(work: (turn: Turn) => Promise<Result>): Promise<() => Result> {
+    try {
+      const result = await work(this);
+      await this.end('COMMIT');
+      return () => result;
+    } catch (error) {
+      await this.end('ROLLBACK');
+      return () => {
+        throw error;
+      };
+    }
+  }
+
+  /**
+   * Puts the seal into the transaction: nothing may be run before that.
+   *
+   * @param level a SET TRANSACTION, which has to come ahead of the prologue
+   * @returns its result
+   */
+  async open(level?: string): Promise<PgliteResult | undefined> {
+    const { seal, role } = this.#parts;
+    const set = level === undefined ? undefined : await this.#tx.query(level);
+    const { text, values } = prologue(seal.text, { role, checked: seal.checked });
+    try {
+      await this.#tx.query(text, values);
+    } catch (error) {
+      // PGlite adds them to an error.
+      if (error instanceof Error) Reflect.set(error, 'params', []);
+      throw error;
+    }
+    seal.checked = true;
+    return set;
+  }
+
+  /** Runs one statement. */
+  async query(text: string, values?: readonly unknown[], options?: object): Promise<PgliteResult> {
+    try {
+      return await this.#tx.query(text, values, options);
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+  }
+
+  /** A statement of the user is about to end it. */
+  isEnding(): void {
+    this.#isOver = true;
+  }
+
+  /** Does nothing when it is over. */
+  async end(command: 'COMMIT' | 'ROLLBACK'): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    // Postgres would roll back without a word.
+    const failure = command === 'COMMIT' && (await this.#isAborted()) ? this.#failure : undefined;
+    await this.#tx.exec(command);
+    if (failure !== undefined) throw failure as Error;
+  }
+
+  /** Whether a statement failed that no savepoint has taken back. */
+  async #isAborted(): Promise<boolean> {
+    if (this.#failure === undefined) return false;
+    return this.#tx.exec('SELECT').then(
+      () => false,
+      () => true,
+    );
+  }
+}
