@@ -23,6 +23,8 @@ export interface History {
   readonly versions: readonly string[];
   /** Questions of drizzle-kit that are answered with "renamed": `old › new`. All others mean something new. */
   readonly renamed?: readonly string[];
+  /** Answers drizzle-kit's questions in place of that. */
+  readonly answer?: () => Answer;
   /** What a database needs before the first migration, run as the owner. */
   readonly setup?: readonly string[];
   /** What an administrator does once the version of this index has been migrated. */
@@ -55,7 +57,7 @@ export async function expectHistoryToHold(history: History): Promise<void> {
     for (const statement of setup) await query(made.url, statement);
     return made;
   };
-  const questions = answering(history.renamed ?? []);
+  const questions = answering(history);
   try {
     const whole = await database('whole');
     const stepwise = await database('stepwise');
@@ -128,7 +130,14 @@ export function together(histories: readonly History[]): History {
   };
 }
 
-function answering(renamed: readonly string[]): { readonly answer: Answer; unasked(): readonly string[] } {
+interface Questions {
+  readonly answer: Answer;
+  /** What should have been asked, and was not. */
+  unasked(): readonly string[];
+}
+
+function answering({ renamed = [], answer }: History): Questions {
+  if (answer) return { answer: answer(), unasked: () => [] };
   const asked = new Set<string>();
   return {
     answer: ({ options }) => {
