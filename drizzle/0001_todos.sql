@@ -61,7 +61,7 @@ END $$;
 DO $$ DECLARE opened text; BEGIN
   SELECT string_agg(format('%s to %s', class.oid::regclass, role.rolname), ', ') INTO opened
   FROM pg_catalog.pg_class AS class, pg_catalog.pg_roles AS role
-  WHERE class.oid = ANY (ARRAY['"public"."todos"']::regclass[])
+  WHERE class.oid = ANY (ARRAY[to_regclass('"public"."todos"')])
     AND role.rolname IN ('authenticated', 'anonymous')
     AND (has_table_privilege(role.oid, class.oid, 'TRUNCATE')
       OR NOT class.relrowsecurity AND (has_table_privilege(role.oid, class.oid, 'SELECT, INSERT, UPDATE, DELETE')

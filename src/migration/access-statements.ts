@@ -48,8 +48,14 @@ export function revokeAll(tables: readonly TouchedTable[], grantees: Grantees): 
   const identity = grantees.identity.map(quoteIdentifier).join(', ');
   const foreign = tables.filter((table) => table.linked && !table.previous?.grants['public']);
   const ours = tables.filter((table) => !foreign.includes(table));
-  const revoke = (from: readonly TouchedTable[], roles: string): readonly string[] =>
-    from.length > 0 ? [`REVOKE ALL ON ${from.map(qualifiedName).join(', ')} FROM ${roles} CASCADE`] : [];
+  const revoke = (from: readonly TouchedTable[], roles: string): readonly string[] => {
+    const on = (list: readonly TouchedTable[]): string =>
+      `REVOKE ALL ON ${list.map(qualifiedName).join(', ')} FROM ${roles} CASCADE`;
+    // Whose table it is may have dropped it, and then there is nothing to take.
+    const left = from.filter((table) => table.linked && !table.next);
+    const rest = from.filter((table) => !left.includes(table));
+    return [...(rest.length > 0 ? [on(rest)] : []), ...left.map((table) => ifThere(on([table])))];
+  };
   return [
     ...revoke(ours, `PUBLIC, ${identity}`),
     ...revoke(foreign, identity),
@@ -75,7 +81,7 @@ function revokeLoop(relations: string, roles: readonly string[]): string {
 }
 
 function regclasses(tables: readonly TableName[]): string {
-  return `ARRAY[${tables.map((table) => quoteLiteral(qualifiedName(table))).join(', ')}]::regclass[]`;
+  return `ARRAY[${tables.map((table) => `to_regclass(${quoteLiteral(qualifiedName(table))})`).join(', ')}]`;
 }
 
 /**
@@ -117,11 +123,15 @@ export function grantSchemaUsage(tables: readonly TouchedTable[], state: Migrati
     });
 }
 
-// Somebody may have dropped the schema, or the role.
 function revokeUsage(schema: string, role: string): string {
+  return ifThere(`REVOKE USAGE ON SCHEMA ${quoteIdentifier(schema)} FROM ${quoteRole(role)}`);
+}
+
+// Somebody may have dropped the table, the schema or the role.
+function ifThere(statement: string): string {
   return doBlock(`BEGIN
-  REVOKE USAGE ON SCHEMA ${quoteIdentifier(schema)} FROM ${quoteRole(role)};
-EXCEPTION WHEN invalid_schema_name OR undefined_object THEN NULL;
+  ${statement};
+EXCEPTION WHEN undefined_table OR invalid_schema_name OR undefined_object THEN NULL;
 END`);
 }
 

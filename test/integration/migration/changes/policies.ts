@@ -195,4 +195,14 @@ export const policyChanges: readonly Change[] = [
     }),
     setup: ['CREATE SCHEMA test_storage', 'CREATE TABLE test_storage.objects (id integer, owner text)'],
   },
+  {
+    name: 'a policy was linked to a table that its owner has dropped since',
+    versions: [
+      `const objects = pgSchema('p_storage').table('objects', { id: integer() });
+        export const view = pgPolicy('view', { for: 'select', to: [authenticatedRole, 'public'], using: sql\`true\` }).link(objects);`,
+      table('p_own', view()),
+    ],
+    setup: ['CREATE SCHEMA p_storage', 'CREATE TABLE p_storage.objects (id integer)'],
+    byHand: { 0: ['DROP TABLE p_storage.objects'] },
+  },
 ];
