@@ -39,7 +39,8 @@ export function preludeStatements(identityRoles: readonly string[]): readonly st
     `COMMENT ON SCHEMA auth IS ${quoteLiteral(preludeComment)}`,
     `CREATE TABLE auth.identity_roles (name text PRIMARY KEY)`,
     `COMMENT ON TABLE auth.identity_roles IS 'Roles that people''s SQL runs as: they get an error without a seal.'`,
-    ...addIdentityRoles(identityRoles),
+    addIdentityRoles(identityRoles),
+    grantAuthUsage(identityRoles),
     `CREATE TABLE auth.seal_keys (id text PRIMARY KEY, inner_pad bytea NOT NULL CHECK (length(inner_pad) = 64), outer_pad bytea NOT NULL CHECK (length(outer_pad) = 64), installed_at timestamptz NOT NULL DEFAULT now())`,
     `COMMENT ON TABLE auth.seal_keys IS 'HMAC pads of the sealing keys. Whoever reads this table can be anybody: leave it out of dumps.'`,
     `REVOKE ALL ON auth.identity_roles, auth.seal_keys FROM PUBLIC, ${roles}`,
@@ -72,12 +73,14 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END`);
 }
 
-/** Lets roles that exist read who asks, and makes them get an error where nobody does. */
-export function addIdentityRoles(roles: readonly string[]): readonly string[] {
-  return [
-    `GRANT USAGE ON SCHEMA auth TO ${roles.map(quoteIdentifier).join(', ')}`,
-    `INSERT INTO auth.identity_roles (name) VALUES ${roles.map((role) => `(${quoteLiteral(role)})`).join(', ')} ON CONFLICT DO NOTHING`,
-  ];
+/** Makes roles get an error where nobody asks. */
+export function addIdentityRoles(roles: readonly string[]): string {
+  return `INSERT INTO auth.identity_roles (name) VALUES ${roles.map((role) => `(${quoteLiteral(role)})`).join(', ')} ON CONFLICT DO NOTHING`;
+}
+
+/** Lets roles that exist read who asks. */
+export function grantAuthUsage(roles: readonly string[]): string {
+  return `GRANT USAGE ON SCHEMA auth TO ${roles.map(quoteIdentifier).join(', ')}`;
 }
 
 const fixedPath = 'SET search_path = pg_catalog, pg_temp';

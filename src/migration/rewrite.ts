@@ -1,5 +1,5 @@
 import { closeDefaults } from '../database/close-defaults.ts';
-import { addIdentityRoles, createRole } from '../database/prelude.ts';
+import { addIdentityRoles, createRole, grantAuthUsage } from '../database/prelude.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
 import type { AccessModel, TableAccess } from './access-model.ts';
 import {
@@ -62,7 +62,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
 
   const statements = [
     ...roles.added.map(createRole),
-    ...(roles.added.length > 0 ? addIdentityRoles(roles.added) : []),
+    ...(roles.added.length > 0 ? [addIdentityRoles(roles.added)] : []),
     ...(input.statements.some(createsRelation)
       ? [closeDefaults([...grantees.identity, ...grantees.others])]
       : []),
@@ -79,6 +79,8 @@ export function rewriteMigration(input: MigrationInput): Migration {
       table.next?.rowSecurity ? [`ALTER TABLE ${qualifiedName(table)} ENABLE ROW LEVEL SECURITY`] : [],
     ),
     ...policies,
+    // Policies that are for everybody were, until here, those of before.
+    ...(roles.added.length > 0 ? [grantAuthUsage(roles.added)] : []),
     ...grantSchemaUsage(remaining, state),
     ...remaining.flatMap((table) => [
       ...Object.entries(table.next?.grants ?? {}).map(

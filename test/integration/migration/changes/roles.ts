@@ -105,6 +105,13 @@ export const roleChanges: readonly Change[] = [
     ),
   },
   {
+    name: 'an identity role comes as a policy for everybody goes',
+    versions: [
+      table('r_public', `selectPolicy('view', { to: ['public'], using: authUid(t.userId) })`),
+      `export const late = identityRole('test_r_late');`,
+    ],
+  },
+  {
     name: 'privileges become fewer and more',
     versions: ['allPolicy', 'selectPolicy', 'allPolicy'].map((helper) =>
       table(
