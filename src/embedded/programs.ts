@@ -16,7 +16,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { AuthorizeError } from '../errors.ts';
-import { canEnter, runAs, type SystemAccount } from './embedded-account.ts';
+import { canEnter, runAs, type SystemAccount } from './account.ts';
 
 /** PostgreSQL's programs, at a place where the account that runs them reaches them. */
 export interface ServerPrograms {
