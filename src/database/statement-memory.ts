@@ -1,5 +1,6 @@
+import { nodeCrypto } from '../node-crypto.ts';
 import { bytesOf, toHex } from '../session/bytes.ts';
-import { createMac, nodeCrypto } from '../session/mac.ts';
+import { createMac } from '../session/mac.ts';
 import type { loadStatementJudge } from './statement-judge.ts';
 
 /** What is known of a statement's text. */

@@ -1,10 +1,10 @@
-import type { Identity } from './identity.ts';
+import type { VerifiedIdentity } from './verified-identity.ts';
 
 /** Remembers the identities of verified tokens by a digest, bounded; what was not used for longest goes first. */
 export class VerifiedTokenCache {
   readonly #size: number;
   /** A `Map` keeps the order of insertion: the first key is the one that was not used for longest. */
-  readonly #identities = new Map<string, Identity>();
+  readonly #identities = new Map<string, VerifiedIdentity>();
 
   constructor(size: number) {
     this.#size = size;
@@ -14,7 +14,7 @@ export class VerifiedTokenCache {
     return this.#identities.size;
   }
 
-  get(key: string, nowMs: number): Identity | undefined {
+  get(key: string, nowMs: number): VerifiedIdentity | undefined {
     const identity = this.#identities.get(key);
     if (identity === undefined) return undefined;
     this.#identities.delete(key);
@@ -23,7 +23,7 @@ export class VerifiedTokenCache {
     return identity;
   }
 
-  set(key: string, identity: Identity): void {
+  set(key: string, identity: VerifiedIdentity): void {
     if (this.#size === 0) return;
     this.#identities.delete(key);
     this.#identities.set(key, identity);

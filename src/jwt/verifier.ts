@@ -1,6 +1,6 @@
 import { TokenError } from '../errors.ts';
 import type { Fetch } from './fetch-key-set.ts';
-import type { Identity } from './identity.ts';
+import type { VerifiedIdentity } from './verified-identity.ts';
 import { parseKeySet } from './parse-key-set.ts';
 import { checkProvider, type Provider } from './provider.ts';
 import { refuseUnknownOptions } from './refuse-unknown-options.ts';
@@ -39,14 +39,14 @@ export interface Verifier {
    * `iss`, `aud` if configured, `exp` and `sub`, which a token must have, `nbf` and `iat`, which it may have.
    *
    * A token that has been verified is remembered by its SHA-256 digest until it expires, and gives the same
-   * `Identity` object again. It stays accepted until then even if its key leaves the key set meanwhile. Refusals
+   * `VerifiedIdentity` object again. It stays accepted until then even if its key leaves the key set meanwhile. Refusals
    * are not remembered.
    *
    * @throws {TypeError} if `token` is not a string or is empty: a missing token is a mistake, never an anonymous user
    * @throws {TokenError} if the token is refused, with the reason as `code`
    * @throws {KeySetError} if the keys that would decide cannot be had: ERR_KEY_SET_UNREACHABLE, ERR_KEY_SET_INVALID
    */
-  verify(token: string, options?: VerifyOptions): Promise<Identity>;
+  verify(token: string, options?: VerifyOptions): Promise<VerifiedIdentity>;
 }
 
 const optionNames = ['providers', 'clockToleranceSeconds', 'maxTokenBytes', 'cacheSize', 'fetch', 'now'];
@@ -87,16 +87,16 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   const clock = { now, toleranceSeconds: clockToleranceSeconds };
   const verified = new VerifiedTokenCache(cacheSize);
-  const pending = new Map<string, Promise<Identity>>();
+  const pending = new Map<string, Promise<VerifiedIdentity>>();
 
-  async function remember(token: string, role: string, cacheKey: string): Promise<Identity> {
+  async function remember(token: string, role: string, cacheKey: string): Promise<VerifiedIdentity> {
     const identity = await verifyToken(token, role, candidates, clock);
     verified.set(cacheKey, identity);
     return identity;
   }
 
   return Object.freeze({
-    async verify(token: string, { role = 'authenticated' }: VerifyOptions = {}): Promise<Identity> {
+    async verify(token: string, { role = 'authenticated' }: VerifyOptions = {}): Promise<VerifiedIdentity> {
       if (typeof token !== 'string' || token === '') {
         throw new TypeError('verify(): "token" must be a string that is not empty');
       }

@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose';
 import { type ErrorCode, isAuthorizeError, TokenError } from '../errors.ts';
-import type { Identity } from './identity.ts';
+import type { VerifiedIdentity } from './verified-identity.ts';
 import type { Provider } from './provider.ts';
 import type { FindKey } from './remote-key-set.ts';
 import { verifyClaims } from './verify-claims.ts';
@@ -32,7 +32,7 @@ export async function verifyToken(
   role: string,
   candidates: readonly Candidate[],
   clock: Clock,
-): Promise<Identity> {
+): Promise<VerifiedIdentity> {
   if (!compactForm.test(token)) throw malformed(token);
   const issuer = unverifiedIssuer(token);
   const named = candidates.filter(({ provider }) => provider.issuers.some((known) => known === issuer));
@@ -59,7 +59,7 @@ async function judge(
   role: string,
   { provider, key }: Candidate,
   clock: Clock,
-): Promise<Identity> {
+): Promise<VerifiedIdentity> {
   const payload = await verifySignature(token, provider, key);
   const { claims, expiresAt } = verifyClaims(payload, provider, {
     nowMs: clock.now(),

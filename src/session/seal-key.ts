@@ -1,6 +1,7 @@
 import { AuthorizeError } from '../errors.ts';
+import { nodeCrypto } from '../node-crypto.ts';
 import { bytesOf, toHex } from './bytes.ts';
-import { createMac, nodeCrypto } from './mac.ts';
+import { createMac } from './mac.ts';
 
 /** A key that makes seals. Its bytes stay inside. */
 export interface SealKey {

@@ -117,11 +117,11 @@ const promised: Readonly<Record<string, Exports>> = {
     types: [
       'CustomKeysOptions',
       'Fetch',
-      'Identity',
       'JwksOptions',
       'Provider',
       'ProviderKeys',
       'ProviderOptions',
+      'VerifiedIdentity',
       'Verifier',
       'VerifierOptions',
       'VerifyOptions',

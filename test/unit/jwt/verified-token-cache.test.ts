@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Identity } from '../../../src/jwt/index.ts';
+import type { VerifiedIdentity } from '../../../src/jwt/index.ts';
 import { VerifiedTokenCache } from '../../../src/jwt/verified-token-cache.ts';
 
-function identityUntil(expiresAt: number): Identity {
+function identityUntil(expiresAt: number): VerifiedIdentity {
   return { role: 'authenticated', claims: {}, expiresAt };
 }
 

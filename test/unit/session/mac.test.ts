@@ -2,7 +2,8 @@ import { createHmac, randomBytes } from 'node:crypto';
 
 import { expect, it } from 'vitest';
 
-import { createMac, nodeCrypto } from '../../../src/session/mac.ts';
+import { nodeCrypto } from '../../../src/node-crypto.ts';
+import { createMac } from '../../../src/session/mac.ts';
 
 it('is the same with WebCrypto and with node:crypto', async () => {
   expect(nodeCrypto).toBeDefined();

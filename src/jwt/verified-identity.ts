@@ -4,7 +4,7 @@
  * The object and everything inside it is frozen. While a verifier remembers a token, every verification of that
  * token for the same role returns this very object, so it can be the key of a `WeakMap`.
  */
-export interface Identity {
+export interface VerifiedIdentity {
   /** The Postgres role that this person's SQL runs as. */
   readonly role: string;
   /** The payload of the token, deeply frozen; `sub` is a string that is not empty. */
