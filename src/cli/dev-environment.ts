@@ -1,27 +1,21 @@
-import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join, resolve } from 'node:path';
 
-import { drizzle } from 'drizzle-orm/node-postgres';
-import { migrate } from 'drizzle-orm/node-postgres/migrator';
-
-import { withConnection } from '../database/connect.ts';
-import { startEmbeddedCluster } from '../embedded/cluster.ts';
 import { harden } from '../database/harden.ts';
 import { setup, type SetupReport } from '../database/setup.ts';
 import { urlVariable } from '../database/url-variable.ts';
-import { AuthorizeError } from '../errors.ts';
+import { startEmbeddedCluster } from '../embedded/cluster.ts';
 import { closeServer, listen } from '../gateway/listen.ts';
 import { createSqlService } from '../gateway/sql-service.ts';
 import type { Observe } from '../observe.ts';
 import { generateAuthorizeKey } from '../session/seal-key.ts';
+import { applyMigrations, assertMigrationsFolder, ensureDatabase } from './apply-migrations.ts';
 import { devProvider, openDevIssuer, type DevIssuer } from './dev-issuer.ts';
 import { prepareEnvFile, readEnvFile } from './env-file.ts';
 
 /** The folder that `dev` keeps its state in, below the working directory. */
 export const devFolder = '.authorize';
-
-const database = 'app';
 
 export interface DevOptions {
   /** The gateway's port; 0 for any that is free. */
@@ -62,7 +56,7 @@ export interface DevEnvironment {
 export async function startDevEnvironment(options: DevOptions): Promise<DevEnvironment> {
   const { ephemeral, onProgress, signal } = options;
   const migrationsFolder = resolve(options.migrationsFolder);
-  await assertMigrations(migrationsFolder);
+  await assertMigrationsFolder(migrationsFolder);
   const folder = resolve(devFolder);
   await mkdir(folder, { recursive: true });
   // Secrets and a database: not for the repository.
@@ -88,7 +82,7 @@ export async function startDevEnvironment(options: DevOptions): Promise<DevEnvir
     signal.throwIfAborted();
 
     onProgress('applying migrations');
-    const ownerUrl = await createDatabase(cluster.ownerUrl);
+    const ownerUrl = await ensureDatabase(cluster.ownerUrl, 'app');
     await applyMigrations(ownerUrl, migrationsFolder);
 
     onProgress('installing keys and logins');
@@ -133,37 +127,6 @@ export async function startDevEnvironment(options: DevOptions): Promise<DevEnvir
     await stop();
     throw error;
   }
-}
-
-async function assertMigrations(folder: string): Promise<void> {
-  try {
-    await access(join(folder, 'meta', '_journal.json'));
-  } catch (error) {
-    throw new AuthorizeError('ERR_MIGRATIONS_MISSING', `there are no migrations in ${folder}`, {
-      cause: error,
-      hint: 'run npx drizzle-kit generate, or pass --migrations DIR',
-    });
-  }
-}
-
-async function createDatabase(clusterUrl: string): Promise<string> {
-  await withConnection(clusterUrl, 'the embedded PostgreSQL', async (client) => {
-    const { rowCount } = await client.query('SELECT FROM pg_catalog.pg_database WHERE datname = $1', [
-      database,
-    ]);
-    if (rowCount === 0) await client.query(`CREATE DATABASE ${database}`);
-  });
-  const url = new URL(clusterUrl);
-  url.pathname = `/${database}`;
-  return url.href;
-}
-
-async function applyMigrations(ownerUrl: string, migrationsFolder: string): Promise<void> {
-  await withConnection(ownerUrl, 'the embedded PostgreSQL', async (client) => {
-    // The migrator creates what it keeps its books in IF NOT EXISTS, and Postgres says so each time.
-    await client.query(`SET client_min_messages = warning`);
-    await migrate(drizzle({ client }), { migrationsFolder });
-  });
 }
 
 async function setUp(

@@ -62,7 +62,7 @@ export function beforeKit(options: GenerateOptions): {
  *
  * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`
  */
-export function readSchema(options: GenerateOptions): AccessModel {
+export function readSchema(options: Pick<GenerateOptions, 'schema' | 'casing'>): AccessModel {
   return readAccessModel(loadSchemaFiles(findSchemaFiles(options.schema, process.cwd())), options);
 }
 

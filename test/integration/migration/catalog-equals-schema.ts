@@ -8,6 +8,7 @@ import pg from 'pg';
 import { expect } from 'vitest';
 
 import { readAccessModel, type AccessModel } from '../../../src/migration/access-model.ts';
+import { compareWithDatabase } from '../../../src/migration/comparison/compare.ts';
 import { loadSchemaFiles } from '../../../src/migration/schema-files.ts';
 import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
 import { readAccessCatalog, type AccessCatalog } from './access-catalog.ts';
@@ -34,7 +35,8 @@ export async function expectCatalogsEqualSchema(
   databases: readonly TestDatabase[],
   { setup = [], given = [] }: ComparisonOptions = {},
 ): Promise<void> {
-  const declared = declaredAccess(await loadAccessModel(project));
+  const model = await loadAccessModel(project);
+  const declared = declaredAccess(model);
   const fresh = await readFromScratch(project, setup);
 
   expect(Object.fromEntries(fresh.policies.map(({ place, terms }) => [place, terms]))).toEqual(
@@ -45,6 +47,9 @@ export async function expectCatalogsEqualSchema(
   expect(fresh.identityRoles).toEqual(declared.identityRoles);
 
   for (const { name, url } of databases) {
+    // What `drizzle-authorize check` says; what people have given on purpose differs.
+    const differences = await compareWithDatabase(model, url);
+    expect(given.length > 0 ? [] : differences, name).toEqual([]);
     const { rowSecurity, ...enforced } = await readAccessCatalog(url);
     expect(enforced, name).toEqual({
       policies: fresh.policies,

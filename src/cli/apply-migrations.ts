@@ -1,0 +1,41 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { drizzle } from 'drizzle-orm/node-postgres';
+import { migrate } from 'drizzle-orm/node-postgres/migrator';
+
+import { withConnection } from '../database/connect.ts';
+import { quoteIdentifier } from '../database/quote-identifier.ts';
+import { AuthorizeError } from '../errors.ts';
+
+/** @throws AuthorizeError `ERR_MIGRATIONS_MISSING` when drizzle-kit has generated nothing there */
+export async function assertMigrationsFolder(folder: string): Promise<void> {
+  try {
+    await access(join(folder, 'meta', '_journal.json'));
+  } catch (error) {
+    throw new AuthorizeError('ERR_MIGRATIONS_MISSING', `there are no migrations in ${folder}`, {
+      cause: error,
+      hint: 'run npx drizzle-kit generate, or pass --migrations DIR',
+    });
+  }
+}
+
+/** Makes a database of an embedded cluster, unless it is there. @returns its owner's URL */
+export async function ensureDatabase(clusterUrl: string, name: string): Promise<string> {
+  await withConnection(clusterUrl, 'the embedded PostgreSQL', async (client) => {
+    const { rowCount } = await client.query('SELECT FROM pg_catalog.pg_database WHERE datname = $1', [name]);
+    if (rowCount === 0) await client.query(`CREATE DATABASE ${quoteIdentifier(name)}`);
+  });
+  const url = new URL(clusterUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+/** Applies to an embedded cluster's database what it lacks of the folder. */
+export async function applyMigrations(ownerUrl: string, folder: string): Promise<void> {
+  await withConnection(ownerUrl, 'the embedded PostgreSQL', async (client) => {
+    // The migrator creates what it keeps its books in IF NOT EXISTS, and Postgres says so each time.
+    await client.query(`SET client_min_messages = warning`);
+    await migrate(drizzle({ client }), { migrationsFolder: folder });
+  });
+}
