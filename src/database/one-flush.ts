@@ -47,13 +47,19 @@ export interface Flushed {
 export class FlushError extends Error implements Pick<Flushed, 'status' | 'clean'> {
   readonly status: TransactionStatus;
   readonly clean: Promise<boolean>;
+  /** False where a value could not be written. */
+  readonly wasSent: boolean;
   /** A prepared statement did not take its parameters, or what it reads has changed since: it has not run. */
   readonly isUnfit: boolean;
 
-  constructor({ error, status, isUnfit }: Omit<Outcome, 'results'>, clean: Promise<boolean>) {
+  constructor(
+    { error, status, isUnfit }: Omit<Outcome, 'results'>,
+    { clean, wasSent }: Pick<FlushError, 'clean' | 'wasSent'>,
+  ) {
     super('flush failed', { cause: error });
     this.status = status;
     this.clean = clean;
+    this.wasSent = wasSent;
     this.isUnfit = isUnfit;
   }
 }
@@ -78,8 +84,10 @@ export async function flush(
   try {
     messages = steps.map(messagesOf(client));
   } catch (error) {
-    // A value that cannot be written: nothing has been sent.
-    throw new FlushError({ error, status: undefined, isUnfit: false }, Promise.resolve(true));
+    throw new FlushError(
+      { error, status: undefined, isUnfit: false },
+      { clean: Promise.resolve(true), wasSent: false },
+    );
   }
   const query = new FlushQuery(client, messages, maxResultBytes, followUp);
   const follower = followUp === undefined ? undefined : new FollowUpQuery();
@@ -98,7 +106,7 @@ export async function flush(
   })();
 
   const ended = await outcome;
-  if (ended.error !== undefined) throw new FlushError(ended, clean);
+  if (ended.error !== undefined) throw new FlushError(ended, { clean, wasSent: true });
   return { results: ended.results, status: ended.status, clean };
 }
 

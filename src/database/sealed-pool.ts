@@ -125,7 +125,11 @@ export class SealedPool {
   async connect(identity: Identity): Promise<SealedConnection> {
     const client = await this.#take();
     return new SealedConnection(client, {
-      prologue: async () => this.#prologue(await this.#seals.make(identity, this.#loginOf(client, identity))),
+      seal: async () => {
+        const login = this.#loginOf(client, identity);
+        return this.#seals.find(identity, login) ?? this.#seals.make(identity, login);
+      },
+      prologue: (seal) => this.#prologue(seal),
       reset: this.#reset,
       failed: (cause) => {
         this.#doubtLogin(client, cause);
@@ -236,61 +240,130 @@ function brokenConnection(): void {
 }
 
 interface SealedConnectionParts {
-  readonly prologue: () => Promise<FlushStep>;
+  readonly seal: () => Promise<ReusableSeal>;
+  readonly prologue: (seal: ReusableSeal) => FlushStep;
   readonly reset: string;
   readonly failed: (cause: unknown) => void;
   readonly giveBack: (clean: Promise<boolean>) => Promise<void>;
 }
 
-/** A connection that is somebody's for one explicit transaction. */
+/**
+ * A connection that is somebody's for one explicit transaction. BEGIN and the prologue go out with its first statement, and
+ * so cost no round trip; a SET TRANSACTION, which has to come before any query, goes ahead of the prologue. Statements are
+ * sent one after the other.
+ */
 export class SealedConnection {
   readonly #client: PgClient;
   readonly #parts: SealedConnectionParts;
-  #status: Flushed['status'] = 'I';
+  #begin = openingOf({ text: 'begin' });
+  /** `new`: nothing has been sent. `begun`: the transaction is open, and nobody's yet. */
+  #state: 'new' | 'begun' | 'sealed' | 'ended' = 'new';
+  #status: Flushed['status'] | 'unused' = 'unused';
+  /** Of the reset that went out with the end of the transaction: whether it succeeded. */
+  #reset: Promise<boolean> | undefined;
   #released = false;
+  /** The statement that is at work; resolves, and never rejects. */
+  #busy: Promise<unknown> = Promise.resolve();
 
   constructor(client: PgClient, parts: SealedConnectionParts) {
     this.#client = client;
     this.#parts = parts;
   }
 
-  /** Begins the transaction: BEGIN with its level, and the prologue behind it, in one round trip. */
-  async begin(begin: FlushStep): Promise<void> {
-    await this.#flush([{ ...begin, internal: true, transactionControl: true }, await this.#parts.prologue()]);
+  /** How the transaction begins: BEGIN, with its level. Nothing is sent before its first statement. */
+  begin(begin: FlushStep): void {
+    this.#begin = openingOf(begin);
   }
 
   /** One statement in the transaction. */
-  async run(step: FlushStep): Promise<Result> {
-    const [result] = await this.#flush([step]);
-    if (result === undefined) throw new Error('the statement has no result');
-    return result;
+  run(step: FlushStep): Promise<Result> {
+    return this.#inTurn(() => this.#run(step, 'sealed'));
   }
 
-  /** Resets the connection and gives it back, or closes it when a transaction is still open. */
+  /** A SET TRANSACTION. */
+  setTransaction(step: FlushStep): Promise<Result> {
+    return this.#inTurn(() => this.#run(step, this.#state === 'sealed' ? 'sealed' : 'begun'));
+  }
+
+  /**
+   * Ends the transaction. A rollback of one that has ended is none.
+   *
+   * @returns undefined where there was nothing to be ended, so that nothing was sent
+   */
+  end(command: 'commit' | 'rollback', step: FlushStep): Promise<Result | undefined> {
+    return this.#inTurn(async () => {
+      const isNothing = this.#state === 'new' || (this.#state === 'ended' && command === 'rollback');
+      const steps = [{ ...step, transactionControl: true }];
+      if (!isNothing) return this.#flush(steps, 'ended', { followUp: this.#parts.reset });
+      this.#state = 'ended';
+      return undefined;
+    });
+  }
+
+  /** Gives the connection back once it is reset, or closes it when a transaction is still open. */
   async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
-    const clean =
-      this.#status === 'I'
-        ? this.#client.query(this.#parts.reset).then(
-            () => true,
-            () => false,
-          )
-        : Promise.resolve(false);
-    await this.#parts.giveBack(clean);
+    // What is still at work would leave its transaction behind the reset.
+    await this.#busy;
+    await this.#parts.giveBack(this.#cleanedUp());
   }
 
-  async #flush(steps: readonly FlushStep[]): Promise<readonly Result[]> {
-    if (this.#released) throw new AuthorizeError('ERR_TRANSACTION_ENDED', 'the transaction has ended');
+  async #cleanedUp(): Promise<boolean> {
+    if (this.#reset !== undefined) return this.#reset;
+    if (this.#status === 'unused') return true;
+    if (this.#status !== 'I') return false;
+    return this.#client.query(this.#parts.reset).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const answer = this.#busy.then(work);
+    this.#busy = answer.catch(() => {});
+    return answer;
+  }
+
+  async #run(step: FlushStep, next: 'begun' | 'sealed'): Promise<Result> {
+    const opening = this.#state === 'new' ? [this.#begin] : [];
+    const seal = next === 'sealed' && this.#state !== 'sealed' ? await this.#parts.seal() : undefined;
+    if (seal !== undefined) opening.push(this.#parts.prologue(seal));
+    const result = await this.#flush([...opening, step], next);
+    if (seal !== undefined) seal.checked = true;
+    return result;
+  }
+
+  async #flush(
+    steps: readonly FlushStep[],
+    next: 'begun' | 'sealed' | 'ended',
+    options: FlushOptions = {},
+  ): Promise<Result> {
+    if (this.#released || this.#state === 'ended') {
+      throw new AuthorizeError('ERR_TRANSACTION_ENDED', 'the transaction has ended');
+    }
     try {
-      const { results, status } = await flush(this.#client, steps);
-      this.#status = status;
-      return results;
+      const flushed = await flush(this.#client, steps, options);
+      this.#becomes(next, flushed);
+      const [result] = flushed.results;
+      if (result === undefined) throw new Error('the statement has no result');
+      return result;
     } catch (error) {
       if (!(error instanceof FlushError)) throw error;
-      this.#status = error.status;
+      if (error.wasSent) this.#becomes(next, error);
       this.#parts.failed(error.cause);
       throw error.cause;
     }
   }
+
+  // Behind a BEGIN that failed, a statement would run without a transaction, as nobody.
+  #becomes(next: 'begun' | 'sealed' | 'ended', { status, clean }: Pick<Flushed, 'status' | 'clean'>): void {
+    this.#status = status;
+    this.#state = status === 'T' || status === 'E' ? next : 'ended';
+    if (next === 'ended') this.#reset = clean;
+  }
+}
+
+function openingOf(begin: FlushStep): FlushStep {
+  return { ...begin, internal: true, transactionControl: true };
 }

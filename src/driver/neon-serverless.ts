@@ -23,9 +23,10 @@ export interface WithAuthOptions extends VerifyingOptions {
  *
  * The pool must log in as the identity role itself, with the URL that `drizzle-authorize setup` wrote. A query costs one
  * round trip over the WebSocket: prologue and query share one flush and one implicit transaction, and the query does not
- * run when the prologue fails. The first query on a new connection costs one more, which looks at the login. After each
- * use the connection is reset before the pool has it back. Queries of a handle take this way also where
- * `neonConfig.poolQueryViaFetch` sends those of the pool over HTTP.
+ * run when the prologue fails. The first query on a new connection costs one more, which looks at the login. A transaction
+ * costs one a statement, of which the first begins it, and one to end. After each use the connection is reset before the
+ * pool has it back. Queries of a handle take this way also where `neonConfig.poolQueryViaFetch` sends those of the pool
+ * over HTTP.
  *
  * Behind a WebSocket is one backend, so that seals are bound to its process id. It is asked for in SQL: the one in the
  * protocol is the proxy's. Neon's hosts with `-pooler` are refused, because their pooler hands a connection on after each

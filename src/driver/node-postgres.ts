@@ -23,8 +23,9 @@ export interface WithAuthOptions extends VerifyingOptions {
  *
  * The pool must log in as the identity role itself, with the URL that `drizzle-authorize setup` wrote. A query costs one
  * round trip: prologue and query share one flush and one implicit transaction, and the query does not run when the
- * prologue fails. The first query on a new connection costs one more, which looks at the login. After each use the
- * connection is reset before the pool has it back.
+ * prologue fails. The first query on a new connection costs one more, which looks at the login. A transaction costs one a
+ * statement, of which the first begins it, and one to end. After each use the connection is reset before the pool has it
+ * back.
  *
  * Emits, ahead of each query: `select auth.check(set_config('authorize.seal', $1, true))`.
  *

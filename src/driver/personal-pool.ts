@@ -2,12 +2,16 @@ import { firstKeyword } from '../database/first-keyword.ts';
 import type { FlushStep } from '../database/one-flush.ts';
 import type { PgPool, Result, TypeParsers } from '../database/pg-client.ts';
 import type { SealedConnection, SealedPool } from '../database/sealed-pool.ts';
-import { AuthorizeError } from '../errors.ts';
 import { watch, type Observe, type ObservedEntry, type Watched } from '../observe.ts';
 import type { Identity } from '../session/identity.ts';
 import type { IdentitySource } from './bearer.ts';
 import { assertDataStatement } from './statement-kind.ts';
-import { endsTransaction, staysInTransaction } from './transaction-control.ts';
+import {
+  endsTransaction,
+  setsTransaction,
+  staysInTransaction,
+  transactionEnded,
+} from './transaction-control.ts';
 import type { Statements } from './with-auth-options.ts';
 
 /** Who uses a pool, and how. */
@@ -88,15 +92,14 @@ class PersonalClient {
     if (this.#state === 'ended') {
       // Drizzle rolls back when a commit has failed. PostgreSQL has done so, and its error is the one to be told.
       if (keyword === 'rollback' && endsTransaction(step.text, keyword)) return resultOf('ROLLBACK');
-      throw new AuthorizeError(
-        'ERR_TRANSACTION_ENDED',
-        'the transaction that this handle belongs to has ended',
-      );
+      throw transactionEnded();
     }
     if (endsTransaction(step.text, keyword)) {
       this.#state = 'ended';
-      return this.#connection.run({ ...step, transactionControl: true });
+      const command = keyword === 'rollback' || keyword === 'abort' ? 'rollback' : 'commit';
+      return (await this.#connection.end(command, step)) ?? resultOf(command.toUpperCase());
     }
+    if (setsTransaction(step.text)) return this.#connection.setTransaction(step);
     if (staysInTransaction(step.text, keyword)) {
       return this.#connection.run({ ...step, transactionControl: true });
     }
@@ -118,20 +121,14 @@ class PersonalClient {
     return this;
   }
 
-  async #begin(step: FlushStep, keyword: string): Promise<Result> {
+  #begin(step: FlushStep, keyword: string): Result {
     if (keyword !== 'begin' && keyword !== 'start') {
       this.release();
       throw new TypeError('$client.connect: begin a transaction first; single queries go to $client.query');
     }
-    try {
-      await this.#connection.begin(step);
-      this.#state = 'open';
-      return resultOf('BEGIN');
-    } catch (error) {
-      // Drizzle does not release a connection on which BEGIN failed.
-      this.release();
-      throw error;
-    }
+    this.#connection.begin(step);
+    this.#state = 'open';
+    return resultOf('BEGIN');
   }
 }
 

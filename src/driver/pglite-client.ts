@@ -1,5 +1,4 @@
 import { firstKeyword } from '../database/first-keyword.ts';
-import { AuthorizeError } from '../errors.ts';
 import { watch, type Identified, type Observe, type Watched } from '../observe.ts';
 import type { Identity } from '../session/identity.ts';
 import type { IdentitySource } from './bearer.ts';
@@ -10,6 +9,7 @@ import {
   endsTransaction,
   setsTransaction,
   staysInTransaction,
+  transactionEnded,
 } from './transaction-control.ts';
 import type { Statements } from './with-auth-options.ts';
 
@@ -120,11 +120,12 @@ interface Parts {
   readonly identity: Identity;
 }
 
-/** The seal goes in ahead of the first statement, and behind SET TRANSACTION where Drizzle was asked for a level. */
+/** The seal goes in ahead of the first statement, but behind SET TRANSACTION, which Drizzle sends first for a level. */
 class PersonalTransaction {
   readonly #turn: Turn;
   readonly #parts: Parts;
-  #opened: Promise<PgliteResult | undefined> | undefined;
+  #opened: Promise<unknown> | undefined;
+  #hasBegun = false;
   #hasEnded = false;
 
   constructor(turn: Turn, parts: Parts) {
@@ -154,17 +155,11 @@ class PersonalTransaction {
   }
 
   async #query(...[text, values, options]: Parameters<Query>): Promise<PgliteResult> {
-    const level = this.#opened === undefined && setsTransaction(text) ? text : undefined;
-    this.#opened ??= this.#open(level);
-    const set = await this.#opened;
-    if (level !== undefined && set !== undefined) return set;
+    if (this.#opened === undefined && setsTransaction(text)) return this.#setTransaction(text);
+    this.#opened ??= this.#open();
+    await this.#opened;
     return this.#watch(text, countOf, async () => {
-      if (this.#hasEnded) {
-        throw new AuthorizeError(
-          'ERR_TRANSACTION_ENDED',
-          'the transaction that this handle belongs to has ended',
-        );
-      }
+      this.#assertOpen();
       const keyword = firstKeyword(text);
       if (endsTransaction(text, keyword)) {
         this.#hasEnded = true;
@@ -176,16 +171,36 @@ class PersonalTransaction {
     });
   }
 
-  #open(level: string | undefined): Promise<PgliteResult | undefined> {
-    if (this.#hasEnded) return Promise.resolve(undefined);
-    return this.#watch('begin', noRows, () => this.#turn.open(level));
+  /** Ahead of the prologue, since it has to come before any query. */
+  #setTransaction(text: string): Promise<PgliteResult> {
+    return this.#begun(text, async () => {
+      this.#assertOpen();
+      return this.#turn.query(text);
+    });
+  }
+
+  #open(): Promise<unknown> {
+    if (this.#hasEnded) return Promise.resolve();
+    const open = (): Promise<PgliteResult> => this.#turn.open();
+    return this.#hasBegun ? open() : this.#begun('begin', open);
+  }
+
+  /** What is sent first is told as the BEGIN. */
+  #begun(text: string, work: () => Promise<PgliteResult>): Promise<PgliteResult> {
+    const isFirst = !this.#hasBegun;
+    this.#hasBegun = true;
+    return this.#watch(isFirst ? 'begin' : text, noRows, work);
+  }
+
+  #assertOpen(): void {
+    if (this.#hasEnded) throw transactionEnded();
   }
 
   async #end(command: 'COMMIT' | 'ROLLBACK'): Promise<void> {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    if (this.#opened === undefined) await this.#turn.end(command);
-    else await this.#watch(command, noRows, () => this.#turn.end(command));
+    if (this.#hasBegun) await this.#watch(command, noRows, () => this.#turn.end(command));
+    else await this.#turn.end(command);
   }
 
   #watch<Result>(

@@ -160,25 +160,19 @@ export class Turn {
     }
   }
 
-  /**
-   * Puts the seal into the transaction: nothing may be run before that.
-   *
-   * @param level a SET TRANSACTION, which has to come ahead of the prologue
-   * @returns its result
-   */
-  async open(level?: string): Promise<PgliteResult | undefined> {
+  /** Puts the seal into the transaction: nothing but SET TRANSACTION may be run before that. */
+  async open(): Promise<PgliteResult> {
     const { seal, role } = this.#parts;
-    const set = level === undefined ? undefined : await this.#tx.query(level);
     const { text, values } = prologue(seal.text, { role, checked: seal.checked });
     try {
-      await this.#tx.query(text, values);
+      const opened = await this.#tx.query(text, values);
+      seal.checked = true;
+      return opened;
     } catch (error) {
       // PGlite adds them to an error.
       if (error instanceof Error) Reflect.set(error, 'params', []);
       throw error;
     }
-    seal.checked = true;
-    return set;
   }
 
   /** Runs one statement. */

@@ -13,7 +13,6 @@ import {
   take,
   type HeldConnection,
   type PostgresClient,
-  type Query,
   type Rows,
 } from './postgres-js-connection.ts';
 import { isSurelyWritten, ParameterTypes, type PostgresStatement } from './postgres-js-parameters.ts';
@@ -81,14 +80,10 @@ export class SealedClient {
     const transaction = await this.begin(identity);
     const opened = transaction.open('begin');
     opened.catch(() => {});
-    // What has set the role cannot have failed when the statement runs. And what postgres.js might not be able to write is
-    // written when nothing else waits for an answer.
-    if (this.#options.allowPrivilegedLogin || !isSurelyWritten(statement)) {
-      await opened.catch(async (error: unknown) => {
-        await transaction.end('rollback').catch(() => {});
-        throw error;
-      });
-    }
+    await transaction.readyFor(statement, opened).catch(async (error: unknown) => {
+      await transaction.end('rollback').catch(() => {});
+      throw error;
+    });
     let ended: Promise<void> | undefined;
     const end = (): Promise<void> => (ended ??= transaction.end('commit', { isPlainRead }));
     const answer = transaction.send(statement, { prepare, written: () => void end() });
@@ -148,32 +143,55 @@ interface SealedTransactionParts {
 export class SealedTransaction {
   readonly #parts: SealedTransactionParts;
   #state: 'new' | 'open' | 'ended' = 'new';
+  #hasOptions = false;
 
   constructor(parts: SealedTransactionParts) {
     this.#parts = parts;
   }
 
   /**
-   * BEGIN, a SET TRANSACTION if there has to be one, and the prologue.
+   * BEGIN, if it has not been sent, and the prologue.
    *
-   * @returns the answer to SET TRANSACTION; rejects when one of them fails, and then no statement behind them runs
+   * @returns rejects when one of them fails, and then no statement behind them runs
    */
-  async open(begin: string, level?: Query): Promise<Rows | undefined> {
-    this.#state = 'open';
-    const { held, seal } = this.#parts;
-    const begun = held.command(begin);
-    const set = level && held.send(level);
+  async open(begin: string): Promise<void> {
+    const begun = this.#begin(begin);
     const sealed = this.#prologue();
+    await settled(sealed);
+    await begun;
+    await sealed;
+    this.#parts.seal.checked = true;
+  }
+
+  /** BEGIN, if it has not been sent, and a SET TRANSACTION, which has to come ahead of the prologue. */
+  async setTransaction(begin: string, statement: PostgresStatement): Promise<Rows> {
+    const begun = this.#begin(begin);
+    const set = this.#parts.held.send(statement.query({ prepare: false }));
+    await settled(set);
+    await begun;
+    return set;
+  }
+
+  #begin(command: string): Promise<unknown> {
+    if (this.#state !== 'new') return Promise.resolve();
+    this.#state = 'open';
+    this.#hasOptions = command.trim() !== 'begin';
+    const { held } = this.#parts;
+    const begun = held.command(command);
     begun.catch(() => {
       // There is no transaction that could be ended.
       held.close();
     });
-    await settled(sealed);
-    await begun;
-    const answer = await set;
-    await sealed;
-    seal.checked = true;
-    return answer;
+    return begun;
+  }
+
+  /**
+   * Waits for {@link open} where the statement must not be sent before. What has set the role cannot have failed when it
+   * runs, nor a BEGIN with options of the caller's; and what postgres.js might not be able to write is written when nothing
+   * else waits for an answer.
+   */
+  async readyFor(statement: PostgresStatement, opened: Promise<void>): Promise<void> {
+    if (this.#parts.role !== undefined || this.#hasOptions || !isSurelyWritten(statement)) await opened;
   }
 
   /** @param options.written called when all of the statement is on the wire: in this call, or never if it fails before */

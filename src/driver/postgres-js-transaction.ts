@@ -1,13 +1,18 @@
 import { firstKeyword } from '../database/first-keyword.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
-import { AuthorizeError } from '../errors.ts';
 import { watch } from '../observe.ts';
 import type { Identity } from '../session/identity.ts';
 import { isFromPostgres, type PostgresClient, type Query, type Rows } from './postgres-js-connection.ts';
+import type { PostgresStatement } from './postgres-js-parameters.ts';
 import { watched, type Person } from './postgres-js-person.ts';
 import { assertSendable, refused, statementOf, withQueries, type RunQuery } from './postgres-js-queries.ts';
 import type { SealedTransaction } from './postgres-js-sealed.ts';
-import { endsTransaction, setsTransaction, staysInTransaction } from './transaction-control.ts';
+import {
+  endsTransaction,
+  setsTransaction,
+  staysInTransaction,
+  transactionEnded,
+} from './transaction-control.ts';
 
 export type TransactionWork = (client: PostgresClient) => unknown;
 
@@ -20,12 +25,13 @@ interface Parts {
 }
 
 /**
- * The transaction of `begin()`. Nothing is sent before its first statement: that is SET TRANSACTION where Drizzle was
- * asked for a level, which has to come ahead of the prologue. Statements are sent one after the other.
+ * The transaction of `begin()`. BEGIN and the prologue go out with its first statement; a SET TRANSACTION, which Drizzle sends
+ * first where it was asked for a level, goes ahead of the prologue. Statements are sent one after the other.
  */
 export class PersonalTransaction {
   readonly #parts: Parts;
-  #state: 'new' | 'open' | 'ended' = 'new';
+  /** `begun`: the transaction is open, and nobody's yet. */
+  #state: 'new' | 'begun' | 'open' | 'ended' = 'new';
   /** The statement that is at work; resolves, and never rejects. */
   #busy: Promise<unknown> = Promise.resolve();
   #savepoints = 0;
@@ -95,37 +101,58 @@ export class PersonalTransaction {
     const { person, sealed } = this.#parts;
     const statement = statementOf(query, person.client);
     const { text } = statement;
-    if (this.#state === 'new') {
-      const isLevel = setsTransaction(text);
-      const level = await this.#open(isLevel ? statement.query({ prepare: false }) : undefined);
-      if (level !== undefined) return level;
-    }
-    return this.#watch(
-      text,
-      ({ count }) => count,
-      async () => {
-        const keyword = firstKeyword(text);
-        if (this.#state === 'ended') throw transactionEnded();
-        if (endsTransaction(text, keyword)) {
-          this.#state = 'ended';
-          sealed.hasEnded();
-        } else if (!staysInTransaction(text, keyword)) {
-          assertSendable(text, person.statements);
-        }
-        return sealed.send(statement);
-      },
-    );
+    const isAhead = this.#state === 'new' || this.#state === 'begun';
+    if (isAhead && setsTransaction(text)) return this.#setTransaction(statement);
+    return this.#watch(text, countOf, async () => {
+      const isEnd = this.#assertSendable(text);
+      const opened = this.#open();
+      await sealed.readyFor(statement, opened);
+      if (isEnd) {
+        this.#state = 'ended';
+        sealed.hasEnded();
+      }
+      const answer = sealed.send(statement);
+      // Of several errors the first is the cause of the others.
+      await opened;
+      return answer;
+    });
   }
 
-  #open(level: Query | undefined): Promise<Rows | undefined> {
+  /** @returns whether it is the end of the transaction */
+  #assertSendable(text: string): boolean {
+    if (this.#state === 'ended') throw transactionEnded();
+    const keyword = firstKeyword(text);
+    if (endsTransaction(text, keyword)) return true;
+    if (!staysInTransaction(text, keyword)) assertSendable(text, this.#parts.person.statements);
+    return false;
+  }
+
+  /** Resolves at once where the transaction is open. */
+  #open(): Promise<void> {
+    if (this.#state === 'open') return Promise.resolve();
+    const { sealed, command } = this.#parts;
+    const isNew = this.#state === 'new';
     this.#state = 'open';
-    return this.#watch('begin', noRows, () => this.#parts.sealed.open(this.#parts.command, level));
+    const open = (): Promise<void> => sealed.open(command);
+    const opened = isNew ? this.#watch('begin', noRows, open) : open();
+    opened.catch(() => {});
+    return opened;
+  }
+
+  /** Ahead of the prologue, since it has to come before any query. The first one is told as the level of the BEGIN. */
+  #setTransaction(statement: PostgresStatement): Promise<Rows> {
+    const { sealed, command } = this.#parts;
+    const isNew = this.#state === 'new';
+    this.#state = 'begun';
+    return this.#watch(isNew ? 'begin' : statement.text, noRows, () =>
+      sealed.setTransaction(command, statement),
+    );
   }
 
   async #end(command: 'commit' | 'rollback'): Promise<void> {
     for (let busy; busy !== this.#busy; await busy) busy = this.#busy;
     const { sealed } = this.#parts;
-    const wasOpen = this.#state === 'open';
+    const wasOpen = this.#state === 'open' || this.#state === 'begun';
     this.#state = 'ended';
     await (wasOpen ? this.#watch(command, noRows, () => sealed.end(command)) : sealed.end(command));
   }
@@ -145,10 +172,10 @@ export class PersonalTransaction {
 
 const refusedOfTransactions = refused('transaction', ['prepare', 'notify', 'file']);
 
-function noRows(): null {
-  return null;
+function countOf({ count }: Rows): number | null {
+  return count;
 }
 
-function transactionEnded(): AuthorizeError {
-  return new AuthorizeError('ERR_TRANSACTION_ENDED', 'the transaction that this handle belongs to has ended');
+function noRows(): null {
+  return null;
 }

@@ -51,7 +51,7 @@ export interface WithAuthOptions extends VerifyingOptions {
  *   hits just that, the query behind it would run without a transaction, and without the role that the prologue sets. As
  *   the identity role itself it then runs as nobody: what needs an identity raises 28000, and what needs none may be done
  *   although the caller is told that it failed.
- * - A transaction costs one to begin, one a statement and one to end. As with Drizzle alone, the error of a statement is the
+ * - A transaction costs one a statement, of which the first begins it, and one to end. As with Drizzle alone, the error of a statement is the
  *   error of the transaction or savepoint around it, also where it was caught.
  * - `$client` of a handle is the person as well: templates, `unsafe`, `begin`, `savepoint`. Templates are sent step by step,
  *   since postgres.js alone knows what is in one. What could outlive the identity (`reserve`, `cursor`, `listen` and others)

@@ -1,5 +1,5 @@
 import { firstKeyword } from '../database/first-keyword.ts';
-import { StatementError } from '../errors.ts';
+import { AuthorizeError, StatementError } from '../errors.ts';
 
 /** Whether a statement, of which `keyword` is the first, is the end of the transaction that it runs in. */
 export function endsTransaction(text: string, keyword: string): boolean {
@@ -44,4 +44,8 @@ export function assertNoTransactionControl(text: string): void {
     'ERR_STATEMENT_REFUSED',
     `the statement ${keyword.toUpperCase()} would begin or end the transaction that holds the identity; use transaction()`,
   );
+}
+
+export function transactionEnded(): AuthorizeError {
+  return new AuthorizeError('ERR_TRANSACTION_ENDED', 'the transaction that this handle belongs to has ended');
 }

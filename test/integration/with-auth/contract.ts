@@ -11,7 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { WithAuth } from '../../../src/driver/handle.ts';
 import type { VerifyingOptions } from '../../../src/driver/with-auth-options.ts';
 import { createDatabase } from '../../support/cluster.ts';
-import { cachedQuery, equals, readsOf } from '../../support/drizzle-line.ts';
+import { cachedQuery, equals, line, readsOf } from '../../support/drizzle-line.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
@@ -569,6 +569,95 @@ export function describeContract<Database extends ContractDatabase>(
           );
           expect(seen).toEqual([{ who: 'alice', level: 'serializable' }]);
           expect(await db.$withAuth(alice).$count(todos, eq(todos.title, 'in a transaction'))).toBe(1);
+        });
+
+        it('has the levels that are set in it ahead of its first query, as without withAuth', async () => {
+          const levels = sql`select auth.user_id() as who, current_setting('transaction_isolation') as level,
+            current_setting('transaction_read_only') as read_only, current_setting('transaction_deferrable') as deferrable`;
+          const seen = await db.$withAuth(alice).transaction(
+            async (tx) => {
+              await tx.setTransaction({ isolationLevel: 'serializable' });
+              await tx.setTransaction({ accessMode: 'read only', deferrable: true });
+              return rowsOf(await tx.execute(levels));
+            },
+            { isolationLevel: 'repeatable read' },
+          );
+          expect(seen).toEqual([{ who: 'alice', level: 'serializable', read_only: 'on', deferrable: 'on' }]);
+
+          const inside = await db.$withAuth(bob).transaction(async (tx) => {
+            await tx.setTransaction({ isolationLevel: 'repeatable read' });
+            return tx.transaction((inner) => inner.select().from(todos));
+          });
+          expect(titles(inside)).toEqual(['call mum', 'read a book']);
+          await db.$withAuth(alice).transaction(async (tx) => {
+            await tx.setTransaction({ isolationLevel: 'serializable' });
+          });
+          const [after] = rowsOf(await db.$withAuth(alice).execute(levels));
+          expect(after).toMatchObject({ level: 'read committed', read_only: 'off', deferrable: 'off' });
+        });
+
+        if (hasRoles) {
+          it('sees what another one sees, whose snapshot it is given', async () => {
+            const later = sql`select title from todos where title = 'later'`;
+            await db.$withAuth(alice).transaction(
+              async (tx) => {
+                const [exported] = rowsOf(
+                  await tx.execute<{ id: string }>(sql`select pg_export_snapshot() as id`),
+                );
+                await db.$withAuth(bob).insert(todos).values({ title: 'later' });
+                const given = `'${exported?.id}'`;
+                const seen = await db.$withAuth(bob).transaction(
+                  async (other) => {
+                    await other.execute(sql.raw(`set transaction snapshot ${given}`));
+                    return rowsOf(await other.execute(later));
+                  },
+                  { isolationLevel: 'repeatable read' },
+                );
+                expect(seen).toEqual([]);
+                // An option of drizzle-orm 1.0.
+                const config = { isolationLevel: 'repeatable read', snapshot: exported?.id } as const;
+                const byOption = await db
+                  .$withAuth(bob)
+                  .transaction(async (other) => rowsOf(await other.execute(later)), config);
+                expect(byOption).toHaveLength(line.startsWith('0.45.') ? 1 : 0);
+              },
+              { isolationLevel: 'repeatable read' },
+            );
+            expect(rowsOf(await db.$withAuth(bob).execute(later))).toHaveLength(1);
+          });
+        }
+
+        it('has no level that is set behind a query, or that there is not, and nothing of what it did', async () => {
+          const late = db.$withAuth(alice).transaction(async (tx) => {
+            await tx.insert(todos).values({ title: 'lost' });
+            await tx.setTransaction({ isolationLevel: 'serializable' });
+          });
+          expect(await refusal(late)).toBe('25001');
+          const none = db.$withAuth(alice).transaction(async (tx) => {
+            await tx.setTransaction({ isolationLevel: 'bogus' as never });
+          });
+          expect(await refusal(none)).toBe('42601');
+          // Caught, it is still the transaction that has failed: what follows must not run without one.
+          const caught = db.$withAuth(alice).transaction(async (tx) => {
+            await tx.setTransaction({ isolationLevel: 'bogus' as never }).catch(() => {});
+            await tx.insert(todos).values({ title: 'lost' });
+          });
+          expect(['25P02', '42601']).toContain(await refusal(caught));
+          const begun = db.$withAuth(alice).transaction(
+            async (tx) => {
+              await tx
+                .insert(todos)
+                .values({ title: 'lost' })
+                .catch(() => {});
+              await tx.insert(todos).values({ title: 'lost' });
+            },
+            { isolationLevel: 'bogus' as never },
+          );
+          expect(['ERR_TRANSACTION_ENDED', '42601']).toContain(await refusal(begun));
+          expect(titles(await db.$withAuth(alice).select().from(todos))).toEqual([
+            'read a book',
+            'water the plants',
+          ]);
         });
 
         it('rolls back, whole and to a savepoint', async () => {

@@ -103,13 +103,23 @@ describe.each<[name: string, open: (token: string) => Opened]>([
     });
   });
 
-  it('a transaction is one to begin and be somebody, one a statement, one to commit', async () => {
+  it('a transaction is one a statement, of which the first begins it and is somebody, and one to commit', async () => {
     await withHandle(async (handle) => {
+      const work = async (tx: Pick<Plain, 'select'>): Promise<void> => {
+        await tx.select().from(todos);
+        await tx.select().from(todos);
+      };
+      await handle.transaction(work);
+      expect(proxy.takeRoundTrips()).toBe(3);
+      await handle.transaction(work, { isolationLevel: 'serializable' });
+      expect(proxy.takeRoundTrips()).toBe(3);
       await handle.transaction(async (tx) => {
-        await tx.select().from(todos);
-        await tx.select().from(todos);
+        await tx.setTransaction({ isolationLevel: 'serializable' });
+        await work(tx);
       });
       expect(proxy.takeRoundTrips()).toBe(4);
+      await handle.transaction(() => Promise.resolve());
+      expect(proxy.takeRoundTrips()).toBe(0);
     });
   });
 });
