@@ -243,15 +243,19 @@ describe('a seal that serves again on its connection', () => {
     expect(titles(await read())).toEqual(['read a book', 'water the plants']);
     vi.useFakeTimers({ toFake: ['Date'] });
     try {
-      for (const ask of [read, readInTransaction]) {
-        vi.setSystemTime(vi.getRealSystemTime() + 120_000);
+      // Each time so far ahead that no seal of before serves again.
+      for (const [ahead, ask] of [
+        [120_000, read],
+        [240_000, readInTransaction],
+      ] as const) {
+        vi.setSystemTime(vi.getRealSystemTime() + ahead);
         await expect(ask()).rejects.toMatchObject({ cause: { code: '28000' } });
         expect(titles(await ask())).toEqual(['read a book', 'water the plants']);
-        vi.setSystemTime(vi.getRealSystemTime());
-        // What that look at the clock makes is out of date now, and may be refused once more.
-        await readInTransaction().catch(() => {});
-        expect(titles(await ask())).toEqual(['read a book', 'water the plants']);
       }
+      vi.setSystemTime(vi.getRealSystemTime());
+      // A seal that serves again is as genuine as before; one that is made now is refused at most once.
+      await readInTransaction().catch(() => {});
+      expect(titles(await read())).toEqual(['read a book', 'water the plants']);
     } finally {
       vi.useRealTimers();
     }
