@@ -124,7 +124,7 @@ async function planGitignore(): Promise<FileStep> {
 function planPrelude(config: DrizzleConfig, schema: FileStep): GenerateOptions | undefined {
   const kit = { ...findKit(process.cwd()), command: 'generate', custom: false, options: [] };
   const options = generateOptions(config, kit);
-  if (readMigrationsFolder(options.out).state.prelude > 0) return undefined;
+  if (readMigrationsFolder(options.out, options.line).state.prelude > 0) return undefined;
   // What cannot be read is said before anything is written.
   if (schema.action === 'keep') readSchema(options);
   return options;

@@ -61,7 +61,7 @@ async function carryOut({ path, action, text }: FileStep): Promise<void> {
 
 function writePrelude(generate: GenerateOptions): string {
   beforeKit(generate);
-  const { migrations } = readMigrationsFolder(generate.out);
+  const { migrations } = readMigrationsFolder(generate.out, generate.line);
   return migrations.find(({ state }) => state !== undefined)?.path ?? generate.out;
 }
 

@@ -3,6 +3,7 @@ import type { Config } from 'drizzle-kit';
 import { AuthorizeError } from '../errors.ts';
 import type { KitInvocation } from './drizzle-kit.ts';
 import type { GenerateOptions } from './generate.ts';
+import { kitLine } from './kit-line.ts';
 
 /** What of drizzle-kit's config decides what `generate` writes. */
 export type GenerateConfig = Pick<Config, 'dialect' | 'schema' | 'out' | 'casing' | 'migrations'>;
@@ -14,28 +15,10 @@ export type GenerateConfig = Pick<Config, 'dialect' | 'schema' | 'out' | 'casing
  */
 export function generateOptions(config: GenerateConfig, kit: KitInvocation): GenerateOptions {
   requirePostgres(config);
-  if (!kit.version.startsWith('0.31.')) {
-    throw new AuthorizeError(
-      'ERR_KIT_UNSUPPORTED',
-      `migrations need drizzle-kit 0.31; ${kit.version} is not supported`,
-      {
-        hint: kit.version.startsWith('1.')
-          ? 'Generate them with drizzle-kit 0.31 and drizzle-orm 0.45; $withAuth runs on drizzle-orm 1.0 as well.'
-          : 'Install drizzle-kit 0.31.',
-      },
-    );
-  }
+  const line = kitLine(kit.version);
   const schema = requireSchema(config);
-  if (config.migrations?.prefix === 'none' || kit.options.includes('--prefix=none')) {
-    throw new AuthorizeError(
-      'ERR_KIT_UNSUPPORTED',
-      "migrations.prefix 'none' leaves drizzle-kit without a history",
-      {
-        hint: "Use another prefix, such as 'index'.",
-      },
-    );
-  }
-  return { schema, out: config.out ?? 'drizzle', casing: config.casing, kit };
+  line.assertUsable(config, kit.options);
+  return { schema, out: config.out ?? 'drizzle', casing: config.casing, kit, line };
 }
 
 /** @throws AuthorizeError `ERR_KIT_UNSUPPORTED` for a config of another database */

@@ -2,6 +2,7 @@ import { preludeComment, preludeStatements } from '../database/prelude.ts';
 import { AuthorizeError } from '../errors.ts';
 import { readAccessModel, type AccessModel, type AccessModelOptions } from './access-model.ts';
 import { generateCustom, type KitInvocation } from './drizzle-kit.ts';
+import type { KitLine } from './kit-line.ts';
 import {
   isPlaceholder,
   ownNames,
@@ -22,6 +23,7 @@ export interface GenerateOptions extends AccessModelOptions {
   /** The migrations folder. */
   readonly out: string;
   readonly kit: KitInvocation;
+  readonly line: KitLine;
 }
 
 /** What the schema files say, before drizzle-kit has seen them. */
@@ -46,8 +48,8 @@ export function beforeKit(options: GenerateOptions): {
 } {
   const exported = loadSchemaFiles(findSchemaFiles(options.schema, process.cwd()));
   const model = readAccessModel(exported, options);
-  const declared = { model, outline: outlineOfSchema(exported, model) };
-  const folder = readMigrationsFolder(options.out);
+  const declared = { model, outline: outlineOfSchema(exported, model, options.line) };
+  const folder = readMigrationsFolder(options.out, options.line);
   if (folder.state.prelude > 0) return { declared, report: [] };
 
   const file =
@@ -72,7 +74,7 @@ export function readSchema(options: Pick<GenerateOptions, 'schema' | 'casing'>):
  * @throws AuthorizeError `ERR_MIGRATION_INCOMPLETE` when drizzle-kit stopped without writing its part
  */
 export function afterKit(options: GenerateOptions, { model, outline }: DeclaredSchema): GenerateReport {
-  const folder = readMigrationsFolder(options.out);
+  const folder = readMigrationsFolder(options.out, options.line);
   const latest = folder.migrations.at(-1);
   if (!latest) return [];
   refuseStaleSnapshot(outline, latest);
@@ -121,18 +123,18 @@ function preludeSql(identityRoles: readonly string[]): string {
 }
 
 function makeRoom(options: GenerateOptions, name: string): MigrationFile {
-  // Prefixes by the clock name snapshots by the second, and two in one second would be one file.
-  const byClock = (tag: string | undefined): boolean => tag !== undefined && /^\d{5,}_/.test(tag);
-  const known = readMigrationsFolder(options.out).migrations;
-  if (byClock(known.at(-1)?.tag)) waitForNextSecond();
+  const { oneASecond } = options.line;
+  const known = readMigrationsFolder(options.out, options.line).migrations;
+  const latest = known.at(-1);
+  if (latest && oneASecond(latest.tag)) waitForNextSecond();
   generateCustom(options.kit, name);
-  const made = readMigrationsFolder(options.out).migrations.at(-1);
-  if (!made || made.tag === known.at(-1)?.tag || !isPlaceholder(made, name)) {
+  const made = readMigrationsFolder(options.out, options.line).migrations.at(-1);
+  if (!made || made.tag === latest?.tag || !isPlaceholder(made, name)) {
     throw new AuthorizeError('ERR_KIT_UNSUPPORTED', `drizzle-kit made no room for the migration "${name}"`, {
       hint: 'Run `npx drizzle-kit check`.',
     });
   }
-  if (byClock(made.tag)) waitForNextSecond();
+  if (oneASecond(made.tag)) waitForNextSecond();
   return made;
 }
 

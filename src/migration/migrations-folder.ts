@@ -1,9 +1,8 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { renameSync, writeFileSync } from 'node:fs';
 
-import { AuthorizeError } from '../errors.ts';
+import type { KeptMigration, KitLine } from './kit-line.ts';
 import { emptyState, parseHeader, type MigrationState } from './migration-state.ts';
-import { emptySnapshot, parseSnapshot, type Snapshot } from './snapshot.ts';
+import { emptySnapshot, type Snapshot } from './snapshot.ts';
 import { compareText, qualifiedName } from './table-name.ts';
 
 /** What drizzle-kit has put into its `out` folder, in the order in which it is applied. */
@@ -14,14 +13,7 @@ export interface MigrationsFolder {
   readonly state: MigrationState;
 }
 
-export interface MigrationFile {
-  /** Such as `0001_add_todos`. */
-  readonly tag: string;
-  /** The path as people know it, for messages. */
-  readonly path: string;
-  readonly sql: string;
-  /** The schema after the migration, as drizzle-kit noted it. */
-  readonly snapshot: Snapshot;
+export interface MigrationFile extends KeptMigration {
   /** Ours, when we wrote or completed the file. */
   readonly state: MigrationState | undefined;
 }
@@ -40,19 +32,13 @@ const placeholder = '-- Custom SQL migration file, put your code below! --';
 /**
  * Reads the folder; one that is missing is empty.
  *
- * @throws AuthorizeError `ERR_MIGRATION_INCOMPLETE` when a file that the journal names cannot be read
+ * @throws AuthorizeError `ERR_MIGRATION_INCOMPLETE` when part of it cannot be read, `ERR_KIT_UNSUPPORTED` when another
+ *   line of drizzle-kit or a newer release has written it
  */
-export function readMigrationsFolder(path: string): MigrationsFolder {
-  const journal = join(path, 'meta', '_journal.json');
-  if (!existsSync(journal)) return { path, migrations: [], state: emptyState };
-  const migrations = journalTags(journal).map((tag): MigrationFile => {
-    const file = join(path, `${tag}.sql`);
-    const sql = read(file);
-    const meta = join(path, 'meta', `${tag.slice(0, tag.indexOf('_'))}_snapshot.json`);
-    // drizzle-kit needs the newest only, and projects lose older ones.
-    const snapshot = existsSync(meta) ? parse(meta, parseSnapshot) : emptySnapshot;
-    return { tag, path: file, sql, snapshot, state: parseHeader(sql, file) };
-  });
+export function readMigrationsFolder(path: string, line: KitLine): MigrationsFolder {
+  const migrations = line
+    .readMigrations(path)
+    .map((kept) => ({ ...kept, state: parseHeader(kept.sql, kept.path) }));
   return { path, migrations, state: migrations.findLast((file) => file.state)?.state ?? emptyState };
 }
 
@@ -100,39 +86,4 @@ export function writeMigration(file: MigrationFile, sql: string): void {
   const temporary = `${file.path}.${process.pid}.tmp`;
   writeFileSync(temporary, sql);
   renameSync(temporary, file.path);
-}
-
-function journalTags(journal: string): readonly string[] {
-  return parse(journal, (text) => {
-    const content: unknown = JSON.parse(text);
-    if (typeof content !== 'object' || content === null) throw new TypeError('no journal');
-    if (!('entries' in content) || !Array.isArray(content.entries)) throw new TypeError('no entries');
-    return content.entries.map((entry: unknown) => {
-      if (typeof entry !== 'object' || entry === null || !('tag' in entry)) throw new TypeError('no tag');
-      return String(entry.tag);
-    });
-  });
-}
-
-function parse<T>(file: string, parser: (text: string) => T): T {
-  const text = read(file);
-  try {
-    return parser(text);
-  } catch (cause) {
-    throw new AuthorizeError('ERR_MIGRATION_INCOMPLETE', `${file} is damaged`, {
-      cause,
-      hint: 'Restore it from version control.',
-    });
-  }
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new AuthorizeError('ERR_MIGRATION_INCOMPLETE', `${file} is missing or cannot be read`, {
-      cause,
-      hint: 'Restore it, or take its entry out of meta/_journal.json and its snapshot away, if it was never applied.',
-    });
-  }
 }

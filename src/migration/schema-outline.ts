@@ -11,6 +11,7 @@ import {
 } from 'drizzle-orm/pg-core';
 
 import type { AccessModel } from './access-model.ts';
+import type { KitLine } from './kit-line.ts';
 import { compareText, qualifiedName, type TableName } from './table-name.ts';
 
 /** The names of everything in a schema of which drizzle-kit takes note, in order. */
@@ -52,7 +53,11 @@ export function outline(parts: OutlineParts): SchemaOutline {
 }
 
 /** The outline of what schema files export; drizzle-kit's snapshot has the same one once it has seen them. */
-export function outlineOfSchema(exported: Iterable<unknown>, model: AccessModel): SchemaOutline {
+export function outlineOfSchema(
+  exported: Iterable<unknown>,
+  model: AccessModel,
+  { notesExistingViews }: Pick<KitLine, 'notesExistingViews'>,
+): SchemaOutline {
   const values = [...new Set(exported)];
   return outline({
     tables: model.tables.filter((table) => table.declared),
@@ -68,7 +73,9 @@ export function outlineOfSchema(exported: Iterable<unknown>, model: AccessModel)
     views: [
       ...values.filter(isPgView).map(getViewConfig),
       ...values.filter(isPgMaterializedView).map(getMaterializedViewConfig),
-    ].map(({ schema, name }) => place(schema, name)),
+    ]
+      .filter(({ isExisting: somebodyElses }) => notesExistingViews || !somebodyElses)
+      .map(({ schema, name }) => place(schema, name)),
   });
 }
 

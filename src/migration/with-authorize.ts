@@ -4,6 +4,7 @@ import { AuthorizeError, isAuthorizeError } from '../errors.ts';
 import { currentInvocation, type KitInvocation } from './drizzle-kit.ts';
 import { generateOptions, requirePostgres } from './generate-options.ts';
 import { afterKit, beforeKit, type GenerateReport } from './generate.ts';
+import { kitLine } from './kit-line.ts';
 import { readMigrationsFolder, unfinishedMigrations } from './migrations-folder.ts';
 
 /**
@@ -61,7 +62,7 @@ function attach(config: Config, kit: KitInvocation): void {
     }
     case 'migrate': {
       requirePostgres(config);
-      const [unfinished] = unfinishedMigrations(readMigrationsFolder(out));
+      const [unfinished] = unfinishedMigrations(readMigrationsFolder(out, kitLine(kit.version)));
       if (!unfinished) return;
       throw new AuthorizeError(
         'ERR_MIGRATION_INCOMPLETE',
@@ -72,13 +73,9 @@ function attach(config: Config, kit: KitInvocation): void {
       );
     }
     case 'push':
-      throw new AuthorizeError(
-        'ERR_KIT_UNSUPPORTED',
-        'drizzle-kit push creates policies without their expressions',
-        {
-          hint: 'Use `npx drizzle-kit generate` and `npx drizzle-kit migrate`.',
-        },
-      );
+      throw new AuthorizeError('ERR_KIT_UNSUPPORTED', kitLine(kit.version).pushFault, {
+        hint: 'Use `npx drizzle-kit generate` and `npx drizzle-kit migrate`.',
+      });
     default:
   }
 }

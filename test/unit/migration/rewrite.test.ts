@@ -12,7 +12,8 @@ import {
 import { readAccessModel, type AccessModel } from '../../../src/migration/access-model.ts';
 import { parseHeader, preludeState, type MigrationState } from '../../../src/migration/migration-state.ts';
 import { accessChanged, rewriteMigration, type Migration } from '../../../src/migration/rewrite.ts';
-import { parseSnapshot, type Snapshot } from '../../../src/migration/snapshot.ts';
+import { parseSnapshot } from '../../../src/migration/kit-0.31/snapshot.ts';
+import type { Snapshot } from '../../../src/migration/snapshot.ts';
 import { splitStatements } from '../../../src/migration/statements.ts';
 
 const prelude = preludeState(['authenticated', 'anonymous']);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { parseSnapshot } from '../../../src/migration/snapshot.ts';
+import { parseSnapshot } from '../../../src/migration/kit-0.31/snapshot.ts';
 
 const tables = {
   'public.todos': {

@@ -1,0 +1,34 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { KeptMigration } from '../kit-line.ts';
+import { parseFile, readText } from '../read-file.ts';
+import { emptySnapshot } from '../snapshot.ts';
+import { parseSnapshot } from './snapshot.ts';
+
+/** The migrations that meta/_journal.json names: one file of SQL each, and its snapshot in meta/. */
+export function readJournal(path: string): readonly KeptMigration[] {
+  const journal = join(path, 'meta', '_journal.json');
+  if (!existsSync(journal)) return [];
+  return parseFile(journal, parseTags, hint).map((tag) => {
+    const file = join(path, `${tag}.sql`);
+    const sql = readText(file, hint);
+    const meta = join(path, 'meta', `${tag.slice(0, tag.indexOf('_'))}_snapshot.json`);
+    // drizzle-kit needs the newest only, and projects lose older ones.
+    const snapshot = existsSync(meta) ? parseFile(meta, parseSnapshot, hint) : emptySnapshot;
+    return { tag, path: file, sql, snapshot };
+  });
+}
+
+const hint =
+  'Restore it, or take its entry out of meta/_journal.json and its snapshot away, if it was never applied.';
+
+function parseTags(text: string): readonly string[] {
+  const content: unknown = JSON.parse(text);
+  if (typeof content !== 'object' || content === null) throw new TypeError('no journal');
+  if (!('entries' in content) || !Array.isArray(content.entries)) throw new TypeError('no entries');
+  return content.entries.map((entry: unknown) => {
+    if (typeof entry !== 'object' || entry === null || !('tag' in entry)) throw new TypeError('no tag');
+    return String(entry.tag);
+  });
+}
