@@ -5,6 +5,7 @@
 export { AuthorizeError, isAuthorizeError, type ErrorCode } from './errors.ts';
 export { auth, authUid } from './policy/auth.ts';
 export { crudPolicy, type CrudPolicyOptions } from './policy/crud-policy.ts';
+export { forceRLS } from './policy/force-rls.ts';
 export {
   allPolicy,
   deletePolicy,

@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 
 import { evaluateFile } from '../config/evaluate-file.ts';
 import { AuthorizeError, ConfigError, type ConfigProblem } from '../errors.ts';
+import { isWrapped } from '../migration/authorize-options.ts';
 import type { GenerateConfig } from '../migration/generate-options.ts';
-import { isWrapped } from '../migration/with-authorize.ts';
 import { readEnvFile, withEnvironment } from './env-file.ts';
 
 export interface DrizzleConfig extends GenerateConfig {

@@ -10,7 +10,7 @@ import {
 } from 'drizzle-orm/pg-core';
 
 import { AuthorizeError } from '../errors.ts';
-import { isIdentityRole, policyMetadata } from '../policy/metadata.ts';
+import { isForced, isIdentityRole, policyMetadata } from '../policy/metadata.ts';
 import { withLiterals } from '../policy/literals.ts';
 import { anonymousRole, authenticatedRole } from '../policy/roles.ts';
 import { grantsOf, type Grants } from './grants.ts';
@@ -35,6 +35,8 @@ export interface TableAccess extends TableName {
   /** Columns whose values come from a sequence that Postgres made for them. */
   readonly serialColumns: readonly string[];
   readonly rowSecurity: boolean;
+  /** The policies bind the table's owner, too. */
+  readonly forced: boolean;
   /** By name. */
   readonly policies: readonly PolicyDefinition[];
   readonly grants: Grants;
@@ -43,6 +45,8 @@ export interface TableAccess extends TableName {
 export interface AccessModelOptions {
   /** As in drizzle.config.ts. */
   readonly casing?: 'snake_case' | 'camelCase' | undefined;
+  /** Every table of the schema that has row level security binds its owner, too. */
+  readonly force?: boolean | undefined;
 }
 
 /**
@@ -76,11 +80,17 @@ export function readAccessModel(exported: Iterable<unknown>, options: AccessMode
   ];
 
   const access = [...tables].map(([key, table]) =>
-    tableAccess(table, linked.get(key)?.policies ?? [], { declared: true, identityRoles, dialect }),
+    tableAccess(table, linked.get(key)?.policies ?? [], {
+      declared: true,
+      force: options.force === true,
+      identityRoles,
+      dialect,
+    }),
   );
   for (const [key, { table, policies }] of linked) {
     if (tables.has(key)) continue;
-    access.push(tableAccess(table, policies, { declared: false, identityRoles, dialect }));
+    // Whose table it is did not ask to be bound.
+    access.push(tableAccess(table, policies, { declared: false, force: false, identityRoles, dialect }));
   }
   return {
     identityRoles,
@@ -91,6 +101,7 @@ export function readAccessModel(exported: Iterable<unknown>, options: AccessMode
 
 interface Reading {
   readonly declared: boolean;
+  readonly force: boolean;
   readonly identityRoles: readonly string[];
   readonly dialect: PgDialect;
 }
@@ -107,6 +118,7 @@ function tableAccess(table: PgTable, linkedPolicies: readonly PgPolicy[], readin
   const twice = names.find((policy, index) => names.indexOf(policy) !== index);
   if (twice !== undefined) throw invalid(twice, name, 'has the same name as another policy of the table');
 
+  const rowSecurity = config.enableRLS || policies.length > 0 || isForced(table);
   return {
     ...name,
     declared: reading.declared,
@@ -114,7 +126,8 @@ function tableAccess(table: PgTable, linkedPolicies: readonly PgPolicy[], readin
     serialColumns: config.columns
       .filter((column) => /^(small|big)?serial$/i.test(column.getSQLType()))
       .map((column) => columnName(column, reading.dialect)),
-    rowSecurity: config.enableRLS || policies.length > 0,
+    rowSecurity,
+    forced: isForced(table) || (reading.force && rowSecurity),
     policies: policies.toSorted((a, b) => compareText(a.name, b.name)),
     grants: grantsOf(policies),
   };

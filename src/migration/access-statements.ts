@@ -178,9 +178,19 @@ export function sequenceUsage(table: TouchedTable, { identity, others }: Grantee
   );
 }
 
-/** Fails the migration if an identity role is past row level security, by whatever grant. TRUNCATE asks no policy. */
+/** Binds the table's owner, too, or lets go of it if we have bound it before. */
+export function forceRowSecurity(table: TouchedTable): readonly string[] {
+  if (table.next?.forced) return [`ALTER TABLE ${qualifiedName(table)} FORCE ROW LEVEL SECURITY`];
+  return table.wasForced ? [`ALTER TABLE ${qualifiedName(table)} NO FORCE ROW LEVEL SECURITY`] : [];
+}
+
+/**
+ * Fails the migration if an identity role is past row level security, by whatever grant, or if an owner is that should
+ * not be. TRUNCATE asks no policy.
+ */
 export function closingAssertion(state: MigrationState): readonly string[] {
   if (state.tables.length === 0) return [];
+  const forced = state.tables.filter((table) => table.forced);
   return [
     doBlock(`DECLARE opened text; BEGIN
   SELECT string_agg(format('%s to %s', class.oid::regclass, role.rolname), ', ') INTO opened
@@ -195,5 +205,17 @@ export function closingAssertion(state: MigrationState): readonly string[] {
       USING HINT = 'Give the table a policy in the schema, or revoke what was granted by hand.';
   END IF;
 END`),
+    ...(forced.length > 0
+      ? [
+          doBlock(`DECLARE free text; BEGIN
+  SELECT string_agg(class.oid::regclass::text, ', ') INTO free FROM pg_catalog.pg_class AS class
+  WHERE class.oid = ANY (${regclasses(forced)}) AND NOT (class.relrowsecurity AND class.relforcerowsecurity);
+  IF free IS NOT NULL THEN
+    RAISE EXCEPTION 'row level security does not bind the owner of %', free
+      USING HINT = 'Somebody has changed it by hand: ALTER TABLE … ENABLE and FORCE ROW LEVEL SECURITY.';
+  END IF;
+END`),
+        ]
+      : []),
   ];
 }

@@ -35,6 +35,8 @@ export function changeWords(
     }
     if (dropped.length > 0)
       lines.push(`${place}: loses ${dropped.map((policy) => `"${policy}"`).join(', ')}`);
+    if (table.next?.forced && !table.previous?.forced) lines.push(`${place}: binds its owner, too`);
+    if (table.previous?.forced && !table.next?.forced) lines.push(`${place}: binds its owner no more`);
     const closed = table.next?.rowSecurity && Object.keys(table.next.policies).length === 0;
     if (closed && dropped.length > 0) {
       lines.push(`${place}: keeps row level security, so that without a policy only its owner sees a row`);

@@ -1,6 +1,7 @@
 import type { Config } from 'drizzle-kit';
 
 import { AuthorizeError } from '../errors.ts';
+import { optionsOf } from './authorize-options.ts';
 import type { KitInvocation } from './drizzle-kit.ts';
 import type { GenerateOptions } from './generate.ts';
 import { kitLine } from './kit-line.ts';
@@ -18,7 +19,7 @@ export function generateOptions(config: GenerateConfig, kit: KitInvocation): Gen
   const line = kitLine(kit.version);
   const schema = requireSchema(config);
   line.assertUsable(config, kit.options);
-  return { schema, out: config.out ?? 'drizzle', casing: config.casing, kit, line };
+  return { ...optionsOf(config), schema, out: config.out ?? 'drizzle', casing: config.casing, kit, line };
 }
 
 /** @throws AuthorizeError `ERR_KIT_UNSUPPORTED` for a config of another database */

@@ -22,6 +22,8 @@ export interface TableState extends TableName {
   /** The table is not drizzle-kit's: only a linked policy names it. */
   readonly linked?: true;
   readonly rowSecurity: boolean;
+  /** The policies bind the table's owner, too. */
+  readonly forced?: true;
   /** Digest of the definition, by name. */
   readonly policies: Readonly<Record<string, string>>;
   readonly grants: Grants;
@@ -71,6 +73,7 @@ function tableState(table: TableAccess): TableState {
     name: table.name,
     ...(table.declared ? {} : { linked: true }),
     rowSecurity: table.rowSecurity,
+    ...(table.forced ? { forced: true } : {}),
     policies: Object.fromEntries(table.policies.map((policy) => [policy.name, policyDigest(table, policy)])),
     grants: table.grants,
   };

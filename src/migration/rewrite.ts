@@ -5,6 +5,7 @@ import type { AccessModel, TableAccess } from './access-model.ts';
 import {
   closingAssertion,
   farewell,
+  forceRowSecurity,
   granteesOf,
   grantSchemaUsage,
   revokeAll,
@@ -78,6 +79,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
     ...remaining.flatMap((table) =>
       table.next?.rowSecurity ? [`ALTER TABLE ${qualifiedName(table)} ENABLE ROW LEVEL SECURITY`] : [],
     ),
+    ...remaining.flatMap(forceRowSecurity),
     ...policies,
     // Policies that are for everybody were, until here, those of before.
     ...(roles.added.length > 0 ? [grantAuthUsage(roles.added)] : []),
@@ -120,17 +122,26 @@ export function accessChanged(model: AccessModel, previous: MigrationState): boo
  */
 export function closedModel(previous: MigrationState, after: Snapshot, final: AccessModel): AccessModel {
   const closed = { columns: [], serialColumns: [], policies: [], grants: {} };
+  const forced = new Set(previous.tables.filter((table) => table.forced).map(qualifiedName));
   const tables: TableAccess[] = [
     ...[...after.tables.values()].map(({ schema, name, rowSecurity }) => ({
       ...closed,
       schema,
       name,
       rowSecurity,
+      forced: forced.has(qualifiedName({ schema, name })),
       declared: true,
     })),
     ...previous.tables
       .filter((table) => table.linked && !after.tables.has(qualifiedName(table)))
-      .map(({ schema, name, rowSecurity }) => ({ ...closed, schema, name, rowSecurity, declared: false })),
+      .map(({ schema, name, rowSecurity }) => ({
+        ...closed,
+        schema,
+        name,
+        rowSecurity,
+        forced: forced.has(qualifiedName({ schema, name })),
+        declared: false,
+      })),
   ];
   return {
     identityRoles: previous.identityRoles,

@@ -14,6 +14,8 @@ export interface TouchedTable extends TableName {
   readonly previous: TableState | undefined;
   readonly next: TableState | undefined;
   readonly access: TableAccess | undefined;
+  /** The table bound its owner before, under this name or another. */
+  readonly wasForced: boolean;
   /** The table has sequences of its own, or had them under the columns or the name that it had before. */
   readonly sequences: boolean;
   /** Names of policies to drop before drizzle-kit's statements, those that hold rows back at the end. */
@@ -69,6 +71,8 @@ export function touchedTables(
       previous: was,
       next: becomes,
       access: wanted,
+      wasForced:
+        was?.forced === true || names.some((old) => old !== key && previous.get(old)?.forced === true),
       sequences:
         names.some((old) => before.tables.get(old)?.sequences) ||
         after.tables.get(key)?.sequences === true ||

@@ -1,6 +1,7 @@
 import type { Config } from 'drizzle-kit';
 
 import { AuthorizeError, isAuthorizeError } from '../errors.ts';
+import { checkOptions, withOptions, type AuthorizeOptions } from './authorize-options.ts';
 import { currentInvocation, type KitInvocation } from './drizzle-kit.ts';
 import { generateOptions, requirePostgres } from './generate-options.ts';
 import { afterKit, beforeKit, type GenerateReport } from './generate.ts';
@@ -22,6 +23,7 @@ import { readMigrationsFolder, unfinishedMigrations } from './migrations-folder.
  *
  * A refusal is one sentence on stderr and exit code 1.
  *
+ * @throws TypeError for an option that does not exist or has the wrong type
  * @example
  * import { withAuthorize } from 'drizzle-authorize/kit';
  * import { defineConfig } from 'drizzle-kit';
@@ -29,17 +31,18 @@ import { readMigrationsFolder, unfinishedMigrations } from './migrations-folder.
  * export default withAuthorize(defineConfig({ dialect: 'postgresql', schema: './schema.ts', out: './drizzle' }));
  * @see https://orm.drizzle.team/docs/drizzle-config-file
  */
-export function withAuthorize<C extends Config>(config: C): C {
+export function withAuthorize<C extends Config>(config: C, options: AuthorizeOptions = {}): C {
+  const result = withOptions({ ...config, breakpoints: true }, options);
   const kit = currentInvocation();
-  if (kit) onError(() => attach(config, kit), exit);
-  return { ...config, breakpoints: true, [wrapped]: true };
-}
-
-const wrapped = Symbol.for('drizzle-authorize:with-authorize');
-
-/** True for what {@link withAuthorize} has returned, also a copy of it, and by another copy of this package. */
-export function isWrapped(config: object): boolean {
-  return wrapped in config;
+  if (kit === undefined) {
+    checkOptions(options);
+    return result;
+  }
+  onError(() => {
+    checkOptions(options);
+    attach(result, kit);
+  }, exit);
+  return result;
 }
 
 function attach(config: Config, kit: KitInvocation): void {

@@ -1,9 +1,10 @@
-import type { AnyPgColumn, PgPolicy, PgRole } from 'drizzle-orm/pg-core';
+import type { AnyPgColumn, PgPolicy, PgRole, PgTable } from 'drizzle-orm/pg-core';
 
 // What drizzle's own objects have no field for hangs on registered symbols: drizzle-orm can be loaded twice
 // in one process (drizzle-kit does), and a WeakMap in one copy would not be seen by the other.
 const policyKey = Symbol.for('drizzle-authorize:policy');
 const identityRoleKey = Symbol.for('drizzle-authorize:identity-role');
+const forcedKey = Symbol.for('drizzle-authorize:force');
 
 export interface PolicyMetadata {
   /** Columns that an insert or update policy is limited to; absent means the whole table. */
@@ -28,4 +29,13 @@ export function markIdentityRole(role: PgRole): void {
 /** True for the roles that people's SQL runs as. */
 export function isIdentityRole(role: PgRole): boolean {
   return Reflect.get(role, identityRoleKey) === true;
+}
+
+export function markForced(table: PgTable): void {
+  Object.defineProperty(table, forcedKey, { value: true });
+}
+
+/** True for a table whose owner is to be bound by its policies, too. */
+export function isForced(table: PgTable): boolean {
+  return Reflect.get(table, forcedKey) === true;
 }

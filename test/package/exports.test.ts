@@ -25,6 +25,7 @@ const promised: Readonly<Record<string, Exports>> = {
       'authenticatedRole',
       'crudPolicy',
       'deletePolicy',
+      'forceRLS',
       'identityRole',
       'insertPolicy',
       'isAuthorizeError',
@@ -145,7 +146,7 @@ const promised: Readonly<Record<string, Exports>> = {
   },
   './kit': {
     values: ['withAuthorize'],
-    types: [],
+    types: ['AuthorizeOptions'],
   },
 };
 

@@ -5,6 +5,8 @@ export interface AccessCatalog {
   readonly policies: readonly CatalogPolicy[];
   /** Tables with row level security, as `schema.table`. */
   readonly rowSecurity: readonly string[];
+  /** Tables that bind their owners, too. */
+  readonly forced: readonly string[];
   /** `role: PRIVILEGE on place`, one a line, for everybody but the owner. */
   readonly privileges: readonly string[];
   readonly identityRoles: readonly string[];
@@ -68,6 +70,8 @@ const rowSecurity = `
   SELECT nspname || '.' || relname AS line FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
   WHERE relrowsecurity AND ${ours}`;
 
+const forced = rowSecurity.replace('relrowsecurity', 'relforcerowsecurity');
+
 /** @param ownerUrl connects as the role that runs the migrations */
 export async function readAccessCatalog(ownerUrl: string): Promise<AccessCatalog> {
   const lines = async (text: string): Promise<readonly string[]> =>
@@ -81,6 +85,7 @@ export async function readAccessCatalog(ownerUrl: string): Promise<AccessCatalog
   return {
     policies: found.toSorted((a, b) => (a.place < b.place ? -1 : 1)),
     rowSecurity: await lines(rowSecurity),
+    forced: await lines(forced),
     privileges: await lines(privileges),
     identityRoles: await lines('SELECT name AS line FROM auth.identity_roles'),
   };

@@ -27,7 +27,7 @@ export interface ComparisonOptions {
  * Asserts that databases with a history enforce what the schema declares today: neither less nor more.
  *
  * Another database gets the schema from scratch. What it enforces has to be what the access model says, by name,
- * command, roles, columns and row level security; and the databases with a history have to enforce the same, down
+ * command, roles, columns, row level security and FORCE; and the databases with a history have to enforce the same, down
  * to the expressions. Row level security alone may be on for more tables: it stays on when the last policy goes.
  */
 export async function expectCatalogsEqualSchema(
@@ -43,6 +43,7 @@ export async function expectCatalogsEqualSchema(
     declared.policies,
   );
   expect(fresh.rowSecurity).toEqual(declared.rowSecurity);
+  expect(fresh.forced).toEqual(declared.forced);
   expect(fresh.privileges).toEqual(declared.privileges);
   expect(fresh.identityRoles).toEqual(declared.identityRoles);
 
@@ -53,6 +54,7 @@ export async function expectCatalogsEqualSchema(
     const { rowSecurity, ...enforced } = await readAccessCatalog(url);
     expect(enforced, name).toEqual({
       policies: fresh.policies,
+      forced: fresh.forced,
       privileges: [...new Set([...fresh.privileges, ...given])].toSorted(),
       identityRoles: fresh.identityRoles,
     });

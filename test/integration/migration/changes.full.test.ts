@@ -3,6 +3,7 @@ import { describe, it } from 'vitest';
 import { adoptionChanges } from './changes/adoption.ts';
 import { driftChanges } from './changes/drift.ts';
 import { expressionChanges } from './changes/expressions.ts';
+import { forceChanges } from './changes/force.ts';
 import { nameChanges } from './changes/names.ts';
 import { neighbourChanges } from './changes/neighbours.ts';
 import { expectHistoryToHold } from './history.ts';
@@ -14,6 +15,7 @@ describe.each([
   ['what stands beside', neighbourChanges],
   ['drift', driftChanges],
   ['adoption', adoptionChanges],
+  ['force', forceChanges],
 ])('%s', (_what, changes) => {
   it.each(changes.map((change) => [change.name, change] as const))('%s', (_name, change) =>
     expectHistoryToHold(change),

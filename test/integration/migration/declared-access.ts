@@ -7,6 +7,7 @@ export interface DeclaredAccess {
   /** The terms by the policy's place. */
   readonly policies: Readonly<Record<string, string>>;
   readonly rowSecurity: readonly string[];
+  readonly forced: readonly string[];
   readonly privileges: readonly string[];
   readonly identityRoles: readonly string[];
 }
@@ -57,6 +58,10 @@ export function declaredAccess(model: AccessModel): DeclaredAccess {
     ),
     rowSecurity: model.tables
       .filter((table) => table.rowSecurity)
+      .map(placeOf)
+      .toSorted(),
+    forced: model.tables
+      .filter((table) => table.forced)
       .map(placeOf)
       .toSorted(),
     privileges: [

@@ -19,6 +19,8 @@ export interface Project {
   /** A project of the same schema and config that has generated nothing yet. */
   copy(): Promise<Project>;
   write(file: string, text: string): Promise<void>;
+  /** Replaces the second argument of withAuthorize(). */
+  configure(options: string): Promise<void>;
   /** Replaces the body of schema.ts; everything that a schema needs is imported already. */
   schema(body: string): Promise<void>;
   kit(command: readonly string[], env?: NodeJS.ProcessEnv): Promise<RunResult>;
@@ -45,12 +47,16 @@ import * as orm from 'drizzle-orm';
 import * as pg from 'drizzle-orm/pg-core';
 import { bigserial, boolean, index, integer, pgEnum, pgPolicy, pgRole, pgSchema, pgTable, serial, text } from 'drizzle-orm/pg-core';
 import {
-  allPolicy, anonymousRole, auth, authUid, authenticatedRole, crudPolicy, deletePolicy, identityRole, insertPolicy,
-  selectPolicy, updatePolicy,
+  allPolicy, anonymousRole, auth, authUid, authenticatedRole, crudPolicy, deletePolicy, forceRLS, identityRole,
+  insertPolicy, selectPolicy, updatePolicy,
 } from 'drizzle-authorize';
 `;
 
-export async function createProject(config = ''): Promise<Project> {
+/**
+ * @param config more fields of drizzle.config.ts
+ * @param options the second argument of withAuthorize()
+ */
+export async function createProject(config = '', options = '{}'): Promise<Project> {
   const folder = await mkdtemp(join(tmpdir(), 'authorize-project-'));
   const modules = join(folder, 'node_modules');
   await mkdir(modules);
@@ -61,14 +67,16 @@ export async function createProject(config = ''): Promise<Project> {
 
   const write = (file: string, text: string): Promise<void> => writeFile(join(folder, file), text);
   await write('package.json', '{ "name": "project", "private": true }');
-  await write(
-    'drizzle.config.ts',
-    `import { withAuthorize } from 'drizzle-authorize/kit';
+  const configure = (given: string): Promise<void> =>
+    write(
+      'drizzle.config.ts',
+      `import { withAuthorize } from 'drizzle-authorize/kit';
 import { defineConfig } from 'drizzle-kit';
 export default withAuthorize(defineConfig({
   dialect: 'postgresql', schema: './schema.ts', dbCredentials: { url: process.env['DATABASE_URL'] ?? '' }, ${config}
-}));`,
-  );
+}), ${given});`,
+    );
+  await configure(options);
 
   const kit: Project['kit'] = (command, env = {}) =>
     new Promise((resolve, reject) => {
@@ -94,11 +102,12 @@ export default withAuthorize(defineConfig({
   return {
     folder,
     copy: async () => {
-      const copy = await createProject(config);
+      const copy = await createProject(config, options);
       await copy.write('schema.ts', await readFile(join(folder, 'schema.ts'), 'utf8'));
       return copy;
     },
     write,
+    configure,
     schema: (body) => write('schema.ts', imports + body),
     kit,
     generate: (...options) => succeed(['generate', ...options]),

@@ -2,8 +2,9 @@ import { realpathSync } from 'node:fs';
 
 import { expect, it } from 'vitest';
 
+import { isWrapped } from '../../../src/migration/authorize-options.ts';
 import { currentInvocation, findKit, parseArguments } from '../../../src/migration/drizzle-kit.ts';
-import { isWrapped, withAuthorize } from '../../../src/migration/with-authorize.ts';
+import { withAuthorize } from '../../../src/migration/with-authorize.ts';
 
 const bin = 'node_modules/.bin/drizzle-kit';
 
@@ -67,4 +68,13 @@ it('withAuthorize does nothing outside drizzle-kit, but for the breakpoints', ()
   expect(Object.keys(wrapped)).toEqual(Object.keys(config));
   expect([isWrapped(wrapped), isWrapped({ ...wrapped }), isWrapped(config)]).toEqual([true, true, false]);
   expect(process.listenerCount('exit')).toBe(listeners);
+});
+
+it.each([
+  [{ force: 'yes' }, 'withAuthorize: force must be true or false'],
+  [{ ownerViews: 'all' }, 'withAuthorize: ownerViews must be a list of names'],
+  [{ forced: true }, 'withAuthorize: there is no option forced'],
+])('withAuthorize refuses %o', (options, message) => {
+  const given: object = options;
+  expect(() => withAuthorize({ dialect: 'postgresql' }, given)).toThrow(new TypeError(message));
 });
