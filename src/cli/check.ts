@@ -1,3 +1,4 @@
+import { optionsOf } from '../migration/authorize-options.ts';
 import { compareWithDatabase } from '../migration/comparison/compare.ts';
 import type { Difference } from '../migration/comparison/differences.ts';
 import { requirePostgres, requireSchema } from '../migration/generate-options.ts';
@@ -46,7 +47,7 @@ export const check: Command = {
     const progress = values.json === true ? () => {} : printProgress;
     const { config } = await readDrizzleConfig(values.config);
     requirePostgres(config);
-    const model = readSchema({ schema: requireSchema(config), casing: config.casing });
+    const model = readSchema({ ...optionsOf(config), schema: requireSchema(config), casing: config.casing });
     const compare = (url: string): Promise<readonly Difference[]> => {
       progress('comparing');
       return compareWithDatabase(model, url);

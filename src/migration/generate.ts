@@ -64,7 +64,7 @@ export function beforeKit(options: GenerateOptions): {
  *
  * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`
  */
-export function readSchema(options: Pick<GenerateOptions, 'schema' | 'casing'>): AccessModel {
+export function readSchema(options: AccessModelOptions & Pick<GenerateOptions, 'schema'>): AccessModel {
   return readAccessModel(loadSchemaFiles(findSchemaFiles(options.schema, process.cwd())), options);
 }
 

@@ -22,6 +22,8 @@ export interface DatabaseAccess {
 export interface Relation extends TableName {
   readonly isTable: boolean;
   readonly rowSecurity: boolean;
+  /** The policies bind the table's owner, too. */
+  readonly forced: boolean;
   readonly policies: readonly EnforcedPolicy[];
   readonly held: readonly Held[];
   /** Of the sequence behind a column, by the column's name. */
@@ -65,7 +67,7 @@ const commands = { '*': 'all', r: 'select', a: 'insert', w: 'update', d: 'delete
 
 const relations = `
   SELECT nspname AS schema, class.relname AS name, class.relkind IN ('r', 'p') AS "isTable",
-    class.relrowsecurity AS "rowSecurity",
+    class.relrowsecurity AS "rowSecurity", class.relforcerowsecurity AS forced,
     coalesce((SELECT jsonb_agg(jsonb_build_object(
       'name', polname,
       'as', CASE WHEN polpermissive THEN 'permissive' ELSE 'restrictive' END,

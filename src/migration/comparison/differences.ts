@@ -13,6 +13,7 @@ export interface Difference {
   readonly kind:
     | 'table missing'
     | 'row level security off'
+    | 'owner'
     | 'policy missing'
     | 'policy changed'
     | 'policy unknown'
@@ -96,6 +97,17 @@ function differencesOfTable(
           },
         ]
       : []),
+    ...(table.forced === relation.forced
+      ? []
+      : [
+          {
+            place,
+            kind: 'owner' as const,
+            what: table.forced
+              ? 'its owner passes the policies by in the database; the schema says that it is bound'
+              : 'its owner is bound by the policies in the database; the schema does not ask for it',
+          },
+        ]),
     ...table.policies.flatMap((policy) =>
       differencesOfPolicy(policy, relation, written.get(policy.name), database.owner).map((difference) => ({
         place,

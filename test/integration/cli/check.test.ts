@@ -27,7 +27,8 @@ export const todos = pgTable('c_todos', {
     using: sql\`exists (select from \${notes} where \${notes.userId} = c_todos.user_id and \${notes.text} like 'a%') or true\` }),
   insertPolicy('add', { to: worker, withCheck: sql\`public.c_todos.title <> 'public.c_todos.title'\` }),
 ]);
-export const closed = pgTable('c_closed', { id: integer().primaryKey() }).enableRLS();`;
+export const closed = pgTable('c_closed', { id: integer().primaryKey() }).enableRLS();
+export const bound = forceRLS(pgTable('c_bound', { id: integer().primaryKey() }));`;
 
 let project: Project;
 let model: AccessModel;
@@ -167,6 +168,14 @@ describe('says what was changed by hand:', () => {
         'public.c_todos: row level security off: no policy is enforced: row level security is off',
         'public.c_todos: open without a policy: authenticated may SELECT, UPDATE (title, done) every row: row level security is off',
         'public.c_todos: open without a policy: test_c_worker may SELECT, INSERT every row: row level security is off',
+      ],
+    ],
+    [
+      'whom policies bind',
+      'ALTER TABLE c_bound NO FORCE ROW LEVEL SECURITY; ALTER TABLE c_closed FORCE ROW LEVEL SECURITY',
+      [
+        'public.c_bound: owner: its owner passes the policies by in the database; the schema says that it is bound',
+        'public.c_closed: owner: its owner is bound by the policies in the database; the schema does not ask for it',
       ],
     ],
     [
