@@ -54,9 +54,9 @@ import {
 
 /**
  * @param config more fields of drizzle.config.ts
- * @param options the second argument of withAuthorize()
+ * @param authorizeOptions the second argument of withAuthorize()
  */
-export async function createProject(config = '', options = '{}'): Promise<Project> {
+export async function createProject(config = '', authorizeOptions = '{}'): Promise<Project> {
   const folder = await mkdtemp(join(tmpdir(), 'authorize-project-'));
   const modules = join(folder, 'node_modules');
   await mkdir(modules);
@@ -76,7 +76,7 @@ export default withAuthorize(defineConfig({
   dialect: 'postgresql', schema: './schema.ts', dbCredentials: { url: process.env['DATABASE_URL'] ?? '' }, ${config}
 }), ${given});`,
     );
-  await configure(options);
+  await configure(authorizeOptions);
 
   const kit: Project['kit'] = (command, env = {}) =>
     new Promise((resolve, reject) => {
@@ -102,7 +102,7 @@ export default withAuthorize(defineConfig({
   return {
     folder,
     copy: async () => {
-      const copy = await createProject(config, options);
+      const copy = await createProject(config, authorizeOptions);
       await copy.write('schema.ts', await readFile(join(folder, 'schema.ts'), 'utf8'));
       return copy;
     },
