@@ -23,9 +23,9 @@ CREATE TABLE auth.identity_roles (name text PRIMARY KEY);
 --> statement-breakpoint
 COMMENT ON TABLE auth.identity_roles IS 'Roles that people''s SQL runs as: they get an error without a seal.';
 --> statement-breakpoint
-GRANT USAGE ON SCHEMA auth TO "authenticated", "anonymous";
---> statement-breakpoint
 INSERT INTO auth.identity_roles (name) VALUES ('authenticated'), ('anonymous') ON CONFLICT DO NOTHING;
+--> statement-breakpoint
+GRANT USAGE ON SCHEMA auth TO "authenticated", "anonymous";
 --> statement-breakpoint
 CREATE TABLE auth.seal_keys (id text PRIMARY KEY, inner_pad bytea NOT NULL CHECK (length(inner_pad) = 64), outer_pad bytea NOT NULL CHECK (length(outer_pad) = 64), installed_at timestamptz NOT NULL DEFAULT now());
 --> statement-breakpoint

@@ -1,7 +1,10 @@
 -- drizzle-authorize: generated; change the schema and run drizzle-kit generate, not this file
--- drizzle-authorize:state {"version":1,"prelude":1,"identityRoles":["authenticated","anonymous"],"managedRoles":["anonymous","authenticated"],"tables":[{"schema":"public","name":"todos","rowSecurity":true,"policies":{"add own todos":"df59b3664b9f5f3d","change own todos":"ef28588282942095","delete own todos":"c7a809f6e93b4952","view public todos":"ada7740ceff775b5","view todos":"a71fb8c4cb1e2c80"},"grants":{"anonymous":{"SELECT":true},"authenticated":{"SELECT":true,"INSERT":true,"UPDATE":true,"DELETE":true}}}]}
--- anonymous: may SELECT on public.todos (1 policy)
--- authenticated: may SELECT, INSERT, UPDATE, DELETE on public.todos (5 policies)
+-- drizzle-authorize:state {"version":1,"prelude":1,"identityRoles":["authenticated","anonymous"],"managedRoles":["anonymous","authenticated"],"tables":[{"schema":"public","name":"todos","rowSecurity":true,"policies":{"add own todos":{"digest":"df59b3664b9f5f3d","for":"insert","to":["authenticated"]},"change own todos":{"digest":"ef28588282942095","for":"update","to":["authenticated"]},"delete own todos":{"digest":"c7a809f6e93b4952","for":"delete","to":["authenticated"]},"view public todos":{"digest":"ada7740ceff775b5","for":"select","to":["anonymous","authenticated"]},"view todos":{"digest":"a71fb8c4cb1e2c80","for":"select","to":["authenticated"]}},"grants":{"anonymous":{"SELECT":true},"authenticated":{"SELECT":true,"INSERT":true,"UPDATE":true,"DELETE":true}}}]}
+-- anonymous: SELECT on public.todos granted by "view public todos"
+-- authenticated: SELECT on public.todos granted by "view public todos", "view todos"
+-- authenticated: INSERT on public.todos granted by "add own todos"
+-- authenticated: UPDATE on public.todos granted by "change own todos"
+-- authenticated: DELETE on public.todos granted by "delete own todos"
 DO $$ DECLARE place text; kind text; grantee text; BEGIN
   FOR place, kind, grantee IN
     SELECT DISTINCT coalesce('IN SCHEMA ' || quote_ident(schema.nspname), ''),

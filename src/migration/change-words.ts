@@ -1,53 +1,162 @@
-import type { TableAccess } from './access-model.ts';
-import { privilegeWords } from './grants.ts';
-import { compareText } from './table-name.ts';
-import type { TouchedTable } from './touched-tables.ts';
+import { privilegesFor, type Privilege, type TablePrivileges } from './grants.ts';
+import type { MigrationState, PolicyState, TableState } from './migration-state.ts';
+import { compareText, qualifiedName } from './table-name.ts';
 
-/** What a migration does to access, one line each, for whoever reviews it. */
-export function changeWords(
-  tables: readonly TouchedTable[],
-  roles: { readonly added: readonly string[]; readonly removed: readonly string[] },
-): readonly string[] {
+/**
+ * What changes about access between two states, one line each, for whoever reviews it: by role, table and command,
+ * whether it is granted, widened, narrowed, revoked or rewritten, and by what.
+ */
+export function changeWords(previous: MigrationState, next: MigrationState): readonly string[] {
+  const [before, after] = [byName(previous), byName(next)];
+  const keys = [...new Set([...before.keys(), ...after.keys()])].toSorted(compareText);
   const lines = [
-    ...roles.added.map((role) => `${role}: is an identity role from now on`),
-    ...roles.removed.map((role) => `${role}: is no identity role any more`),
+    ...missing(next.identityRoles, previous.identityRoles).map(
+      (role) => `${role}: is an identity role from now on`,
+    ),
+    ...missing(previous.identityRoles, next.identityRoles).map(
+      (role) => `${role}: is no identity role any more`,
+    ),
+    ...keys.flatMap((key) => wordsOfTable(before.get(key), after.get(key))),
   ];
-  for (const table of tables) {
-    const place = `${table.schema}.${table.name}`;
-    if (!table.existsAfter) {
-      if (table.previous) lines.push(`${place}: goes, and all access with it`);
-      continue;
-    }
-    const [had, has] = [table.previous?.grants ?? {}, table.next?.grants ?? {}];
-    const dropped = Object.keys(table.previous?.policies ?? {}).filter(
-      (policy) => !(policy in (table.next?.policies ?? {})),
-    );
-    const changed = table.drop.length > 0 || table.create.length > 0;
-    for (const role of [...new Set([...Object.keys(had), ...Object.keys(has)])].toSorted(compareText)) {
-      if (!changed && JSON.stringify(had[role]) === JSON.stringify(has[role])) continue;
-      const who = role === 'public' ? 'everybody' : role;
-      const held = has[role];
-      lines.push(
-        held
-          ? `${who}: may ${privilegeWords(held)} on ${place} (${policiesFor(table.access, role)})`
-          : `${who}: may do nothing on ${place} any more`,
-      );
-    }
-    if (dropped.length > 0)
-      lines.push(`${place}: loses ${dropped.map((policy) => `"${policy}"`).join(', ')}`);
-    if (table.next?.forced && !table.previous?.forced) lines.push(`${place}: binds its owner, too`);
-    if (table.previous?.forced && !table.next?.forced) lines.push(`${place}: binds its owner no more`);
-    const closed = table.next?.rowSecurity && Object.keys(table.next.policies).length === 0;
-    if (closed && dropped.length > 0) {
-      lines.push(`${place}: keeps row level security, so that without a policy only its owner sees a row`);
-    }
-  }
   return lines.length > 0 ? lines : ['nobody gains or loses access'];
 }
 
-function policiesFor(table: TableAccess | undefined, role: string): string {
-  const count = (table?.policies ?? []).filter(
-    (policy) => policy.to.includes(role) || policy.to.includes('public') || policy.grantees.includes(role),
-  ).length;
-  return count === 1 ? '1 policy' : `${count} policies`;
+function byName({ tables }: MigrationState): ReadonlyMap<string, TableState> {
+  return new Map(tables.map((table) => [qualifiedName(table), table]));
+}
+
+function missing(names: readonly string[], there: readonly string[]): readonly string[] {
+  return names.filter((name) => !there.includes(name));
+}
+
+function wordsOfTable(was: TableState | undefined, becomes: TableState | undefined): readonly string[] {
+  const { schema, name } = becomes ?? was ?? { schema: '', name: '' };
+  const place = `${schema}.${name}`;
+  if (becomes === undefined) return [`${place}: goes, and all access with it`];
+  const roles = [...new Set([...Object.keys(was?.grants ?? {}), ...Object.keys(becomes.grants)])];
+  const lines = roles
+    .toSorted(compareText)
+    .flatMap((role) =>
+      wordsOfRole(role, place, { was: accessOf(was, role), becomes: accessOf(becomes, role) }),
+    );
+  if (becomes.forced && !was?.forced) lines.push(`${place}: binds its owner, too`);
+  if (was?.forced && !becomes.forced) lines.push(`${place}: binds its owner no more`);
+  const lost = Object.keys(was?.policies ?? {}).length > 0 && Object.keys(becomes.policies).length === 0;
+  if (becomes.rowSecurity && lost) {
+    lines.push(`${place}: keeps row level security, so that without a policy only its owner sees a row`);
+  }
+  return lines;
+}
+
+/** What one role may do on a table. */
+interface RoleAccess {
+  readonly privileges: TablePrivileges;
+  /** Those that decide over its rows, by name. */
+  readonly policies: Readonly<Record<string, PolicyState>>;
+}
+
+function accessOf(table: TableState | undefined, role: string): RoleAccess {
+  return {
+    privileges: table?.grants[role] ?? {},
+    policies: Object.fromEntries(
+      Object.entries(table?.policies ?? {}).filter(
+        ([, { to }]) => to.includes(role) || to.includes('public'),
+      ),
+    ),
+  };
+}
+
+interface AccessChange {
+  readonly was: RoleAccess;
+  readonly becomes: RoleAccess;
+}
+
+// Commands of which the same is to be said share a line.
+function wordsOfRole(role: string, place: string, change: AccessChange): readonly string[] {
+  const commands = new Map<string, string[]>();
+  for (const command of privilegesFor.all) {
+    const words = wordsOfCommand(command, change);
+    if (words === undefined) continue;
+    const columns = change.was.privileges[command] ? undefined : change.becomes.privileges[command];
+    const named = Array.isArray(columns) ? `${command} (${columns.join(', ')})` : command;
+    const others = commands.get(words);
+    if (others) others.push(named);
+    else commands.set(words, [named]);
+  }
+  const who = role === 'public' ? 'everybody' : role;
+  return [...commands].map(([words, named]) => `${who}: ${named.join(', ')} on ${place} ${words}`);
+}
+
+interface Cause {
+  readonly effect: 'widened' | 'narrowed' | 'rewritten';
+  readonly words: string;
+}
+
+function wordsOfCommand(command: Privilege, { was, becomes }: AccessChange): string | undefined {
+  const [had, has] = [was.privileges[command], becomes.privileges[command]];
+  if (had === undefined && has === undefined) return undefined;
+  if (has === undefined) return 'revoked';
+  const policies = policiesFor(command, becomes);
+  if (had === undefined) return `granted ${grantWords(policies, becomes)}`;
+
+  const causes = [
+    ...columnCauses(had, has),
+    ...policyCauses(policiesFor(command, was), policies, { was, becomes }),
+  ];
+  const [first] = causes;
+  if (first === undefined) return undefined;
+  const verb = causes.every(({ effect }) => effect === first.effect) ? first.effect : 'changed';
+  return `${verb}: ${causes.map(({ words }) => words).join(', ')}`;
+}
+
+function policiesFor(command: Privilege, { policies }: RoleAccess): readonly string[] {
+  return Object.keys(policies)
+    .filter((name) => privilegesFor[policies[name]?.for ?? 'all'].includes(command))
+    .toSorted(compareText);
+}
+
+function grantWords(names: readonly string[], { policies }: RoleAccess): string {
+  const [permitting, holding] = [false, true].map((restrictive) =>
+    names.filter((name) => (policies[name]?.restrictive ?? false) === restrictive).map(quoted),
+  );
+  return [
+    `by ${permitting?.join(', ') ?? ''}`,
+    ...(holding?.length ? [`held back by ${holding.join(', ')}`] : []),
+  ].join(', ');
+}
+
+function columnCauses(had: true | readonly string[], has: true | readonly string[]): readonly Cause[] {
+  if (JSON.stringify(had) === JSON.stringify(has)) return [];
+  const gained = has === true || (had !== true && missing(has, had).length > 0);
+  const lost = had === true || (has !== true && missing(had, has).length > 0);
+  const list = (columns: true | readonly string[]): string =>
+    columns === true ? 'every column' : columns.join(', ');
+  return [
+    {
+      effect: gained && lost ? 'rewritten' : gained ? 'widened' : 'narrowed',
+      words: `${list(has)} instead of ${list(had)}`,
+    },
+  ];
+}
+
+function policyCauses(
+  had: readonly string[],
+  has: readonly string[],
+  { was, becomes }: AccessChange,
+): readonly Cause[] {
+  return [...new Set([...had, ...has])].toSorted(compareText).flatMap((name): readonly Cause[] => {
+    const [old, recent] = [was.policies[name], becomes.policies[name]];
+    if (!has.includes(name)) {
+      return [{ effect: old?.restrictive ? 'widened' : 'narrowed', words: `without ${quoted(name)}` }];
+    }
+    if (!had.includes(name)) {
+      const effect = recent?.restrictive ? 'narrowed' : 'widened';
+      return [{ effect, words: `${recent?.restrictive ? 'held back by' : 'with'} ${quoted(name)}` }];
+    }
+    return old?.digest === recent?.digest ? [] : [{ effect: 'rewritten', words: quoted(name) }];
+  });
+}
+
+function quoted(name: string): string {
+  return `"${name}"`;
 }

@@ -6,7 +6,7 @@ import { compareText } from './table-name.ts';
 /** In the order in which a GRANT names them. */
 const privileges = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const;
 
-type Privilege = (typeof privileges)[number];
+export type Privilege = (typeof privileges)[number];
 
 /** What a role may do to a table: `true` for the whole table, or the columns. */
 export type TablePrivileges = Readonly<Partial<Record<Privilege, true | readonly string[]>>>;
@@ -36,7 +36,7 @@ export function grantsOf(policies: readonly PolicyDefinition[]): Grants {
   );
 }
 
-const privilegesFor: Readonly<Record<PolicyCommand, readonly Privilege[]>> = {
+export const privilegesFor: Readonly<Record<PolicyCommand, readonly Privilege[]>> = {
   all: privileges,
   select: ['SELECT'],
   insert: ['INSERT'],
@@ -63,20 +63,11 @@ function inOrder(held: ReadonlyMap<Privilege, true | readonly string[]>): TableP
 
 /** `SELECT, INSERT ("title")`: the list of a GRANT. */
 export function privilegeList(held: TablePrivileges): string {
-  return describe(held, quoteIdentifier);
-}
-
-/** `SELECT, INSERT (title)`: the same for people. */
-export function privilegeWords(held: TablePrivileges): string {
-  return describe(held, (column) => column);
-}
-
-function describe(held: TablePrivileges, writeColumn: (column: string) => string): string {
   return privileges
     .flatMap((privilege) => {
       const columns = held[privilege];
       if (columns === undefined) return [];
-      return columns === true ? [privilege] : [`${privilege} (${columns.map(writeColumn).join(', ')})`];
+      return columns === true ? [privilege] : [`${privilege} (${columns.map(quoteIdentifier).join(', ')})`];
     })
     .join(', ');
 }

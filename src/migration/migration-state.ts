@@ -2,7 +2,7 @@ import { preludeVersion } from '../database/prelude.ts';
 import { AuthorizeError } from '../errors.ts';
 import type { AccessModel, TableAccess } from './access-model.ts';
 import type { Grants } from './grants.ts';
-import { policyDigest } from './policy-definition.ts';
+import { policyDigest, type PolicyDefinition } from './policy-definition.ts';
 import { compareText, qualifiedName, type TableName } from './table-name.ts';
 
 /** What the migrations up to here have put into the database, as far as access is concerned. */
@@ -24,9 +24,15 @@ export interface TableState extends TableName {
   readonly rowSecurity: boolean;
   /** The policies bind the table's owner, too. */
   readonly forced?: true;
-  /** Digest of the definition, by name. */
-  readonly policies: Readonly<Record<string, string>>;
+  /** By name. */
+  readonly policies: Readonly<Record<string, PolicyState>>;
   readonly grants: Grants;
+}
+
+export interface PolicyState extends Pick<PolicyDefinition, 'for' | 'to'> {
+  /** Of the definition: differs when the policy has to be written anew. */
+  readonly digest: string;
+  readonly restrictive?: true;
 }
 
 const stateVersion = 1;
@@ -74,8 +80,17 @@ function tableState(table: TableAccess): TableState {
     ...(table.declared ? {} : { linked: true }),
     rowSecurity: table.rowSecurity,
     ...(table.forced ? { forced: true } : {}),
-    policies: Object.fromEntries(table.policies.map((policy) => [policy.name, policyDigest(table, policy)])),
+    policies: Object.fromEntries(table.policies.map((policy) => [policy.name, policyState(table, policy)])),
     grants: table.grants,
+  };
+}
+
+function policyState(table: TableAccess, policy: PolicyDefinition): PolicyState {
+  return {
+    digest: policyDigest(table, policy),
+    ...(policy.as === 'restrictive' ? { restrictive: true } : {}),
+    for: policy.for,
+    to: policy.to,
   };
 }
 

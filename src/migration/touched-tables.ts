@@ -105,7 +105,8 @@ function policiesInTheWay(
     ...Object.keys(was).map((name) => [name, true] as const),
     ...noted.map(({ name, restrictive }) => [name, restrictive] as const),
   ]);
-  const stays = (name: string): boolean => !anew && name in was && was[name] === becomes[name];
+  const stays = (name: string): boolean =>
+    !anew && was[name] !== undefined && was[name].digest === becomes[name]?.digest;
   const all = [...holds].some(([name, restrictive]) => restrictive && !stays(name));
   const kept = new Set(all ? [] : [...holds.keys()].filter(stays));
   return {

@@ -103,7 +103,8 @@ it('notices what drizzle-kit does not see: values and columns', async () => {
   await migrateTo(shown('one', 't.title'));
   const { sql, catalog } = await migrateTo(shown('two', 't.userId'));
   expect((await project.migrations()).at(-1)).toMatch(/^\d{4}_authorize\.sql$/);
-  expect(sql).toContain('-- authenticated: may SELECT, UPDATE (user_id) on public.todos (2 policies)');
+  expect(sql).toContain('-- authenticated: SELECT on public.todos rewritten: "view"');
+  expect(sql).toContain('-- authenticated: UPDATE on public.todos rewritten: user_id instead of title');
   expect(catalog.policies['public.todos']?.[1]).toContain(`'two'`);
   expect(catalog.grants['public.todos']).toEqual({ authenticated: 'SELECT, UPDATE(user_id)' });
   await expectSettled();
@@ -141,8 +142,7 @@ it('removes a policy and its grant, and a dropped table does not stand in the wa
     ),
   );
   const { sql, catalog } = await migrateTo(todos(viewOwn, 'note: text(), other: text(),'));
-  expect(sql).toContain('-- anonymous: may do nothing on public.todos any more');
-  expect(sql).toContain('-- public.todos: loses "delete"');
+  expect(sql).toContain('-- anonymous: DELETE on public.todos revoked');
   expect(sql).toContain('-- public.gone: goes, and all access with it');
   expect(catalog.policies).toEqual({
     'public.todos': ['view: SELECT TO authenticated USING (( SELECT auth.user_id() AS user_id) = user_id)'],

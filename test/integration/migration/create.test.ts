@@ -70,11 +70,9 @@ describe('the first drizzle-kit generate', () => {
       .filter((line) => line.startsWith('-- '));
     expect(title).toMatch(/^-- drizzle-authorize: generated; /);
     expect(state).toMatch(/^-- drizzle-authorize:state \{"version":1,/);
-    expect(words).toContain('-- anonymous: may SELECT on public.posts (2 policies)');
-    expect(words).toContain(
-      '-- authenticated: may SELECT, INSERT (title), UPDATE (done) on public.todos (3 policies)',
-    );
-    expect(words).toContain('-- everybody: may SELECT on public.posts (2 policies)');
+    expect(words).toContain('-- anonymous: SELECT on public.posts granted by "everybody", "published"');
+    expect(words).toContain('-- authenticated: INSERT (title) on public.todos granted by "add todos"');
+    expect(words).toContain('-- everybody: SELECT on public.posts granted by "everybody", "published"');
   });
 
   it('writes the same again: nothing, byte for byte', async () => {
