@@ -3,6 +3,7 @@ import { assertMigrated } from '../../database/owner-transaction.ts';
 import type { AccessModel } from '../access-model.ts';
 import { qualifiedName } from '../table-name.ts';
 import { changedAuthFunctions } from './auth-functions.ts';
+import { withCutNames } from './cut-names.ts';
 import { readDatabaseAccess } from './database-access.ts';
 import { differences, type Difference } from './differences.ts';
 import { normalisePolicies, type NormalisedPolicy } from './normalised-policies.ts';
@@ -15,9 +16,10 @@ import { normalisePolicies, type NormalisedPolicy } from './normalised-policies.
  * @throws AuthorizeError `ERR_DATABASE_UNREACHABLE`, `ERR_MIGRATIONS_MISSING`, `ERR_SERVER_UNSUPPORTED`
  */
 export async function compareWithDatabase(
-  model: AccessModel,
+  declared: AccessModel,
   ownerUrl: string,
 ): Promise<readonly Difference[]> {
+  const model = withCutNames(declared);
   return withConnection(ownerUrl, 'DATABASE_URL', async (client) => {
     await client.query('BEGIN');
     try {

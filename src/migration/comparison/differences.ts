@@ -53,7 +53,7 @@ export function differences(compared: ComparedAccess): readonly Difference[] {
     }),
     ...database.relations
       .filter((relation) => !declared.has(qualifiedName(relation)))
-      .flatMap((relation) => differencesOfStranger(relation, known)),
+      .flatMap((relation) => differencesOfStranger(relation, database, known)),
     ...differencesOfSchemas(model, database),
     ...differencesOfRoles(model, database),
     ...database.defaults
@@ -122,7 +122,7 @@ function differencesOfTable(
       table,
       relation.sequences.filter(({ role }) => known.has(role)),
     ).map((difference) => ({ place, ...difference })),
-    ...(relation.rowSecurity ? [] : openTo(relation, known)),
+    ...(relation.rowSecurity ? [] : openTo(relation, database, known)),
   ];
 }
 
@@ -267,8 +267,12 @@ function differencesOfSequences(table: TableAccess, held: readonly Held[]): read
   return [...missing, ...unknown];
 }
 
-// The migrations' books are drizzle's; the auth schema is nobody's to read.
-function differencesOfStranger(relation: Relation, known: ReadonlySet<string>): readonly Difference[] {
+// The auth schema is nobody's to read, also without a seal.
+function differencesOfStranger(
+  relation: Relation,
+  database: DatabaseAccess,
+  known: ReadonlySet<string>,
+): readonly Difference[] {
   const place = placeOf(relation);
   const policies = relation.policies
     .filter(({ to }) => to.some((role) => known.has(role)))
@@ -277,11 +281,21 @@ function differencesOfStranger(relation: Relation, known: ReadonlySet<string>): 
     const held = relation.held.filter(({ role }) => known.has(role));
     return [...policies, ...differencesOfPrivileges({}, held).map((finding) => ({ place, ...finding }))];
   }
-  return relation.isTable && !relation.rowSecurity ? [...policies, ...openTo(relation, known)] : policies;
+  return relation.isTable && !relation.rowSecurity
+    ? [...policies, ...openTo(relation, database, known)]
+    : policies;
 }
 
-function openTo(relation: Relation, known: ReadonlySet<string>): readonly Difference[] {
-  const mine = relation.held.filter(({ role }) => known.has(role));
+function openTo(
+  relation: Relation,
+  { schemas }: DatabaseAccess,
+  known: ReadonlySet<string>,
+): readonly Difference[] {
+  const visitors = [...known].filter((role) => mayEnter(schemas, relation.schema, role));
+  // What everybody may do is done by those who may enter the schema.
+  const mine = relation.held.filter(
+    ({ role }) => visitors.includes(role) || (role === 'public' && visitors.length > 0),
+  );
   return [...new Set(mine.map(({ role }) => role))].toSorted(compareText).map((role) => ({
     place: placeOf(relation),
     kind: 'open without a policy' as const,
@@ -298,11 +312,7 @@ function differencesOfSchemas(model: AccessModel, { schemas }: DatabaseAccess): 
   }
   return [...needed].flatMap(([schema, roles]) =>
     [...roles].toSorted(compareText).flatMap((role) => {
-      const enters = schemas.some(
-        (held) =>
-          held.on === schema && held.privilege === 'USAGE' && (held.role === role || held.role === 'public'),
-      );
-      return enters
+      return mayEnter(schemas, schema, role)
         ? []
         : [
             {
@@ -312,6 +322,13 @@ function differencesOfSchemas(model: AccessModel, { schemas }: DatabaseAccess): 
             },
           ];
     }),
+  );
+}
+
+function mayEnter(schemas: readonly Held[], schema: string, role: string): boolean {
+  return schemas.some(
+    (held) =>
+      held.on === schema && held.privilege === 'USAGE' && (held.role === role || held.role === 'public'),
   );
 }
 
