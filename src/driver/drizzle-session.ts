@@ -1,5 +1,5 @@
 import { isReplicaSet } from './replica-set.ts';
-import type { DrizzleDatabase, DrizzleSession } from './session-clone.ts';
+import { isClone, type DrizzleDatabase, type DrizzleSession } from './session-clone.ts';
 
 export interface DriverKind {
   /** Drizzle's name of the driver's session class: it holds across copies of drizzle-orm. */
@@ -13,13 +13,16 @@ const entityKind = Symbol.for('drizzle:entityKind');
  * The session of a database that a driver's `withAuth()` was given.
  *
  * @param option how messages begin
- * @throws TypeError for a transaction, a set of replicas, and what is not a database of that driver
+ * @throws TypeError for a transaction, a handle, a set of replicas, and what is not a database of that driver
  */
 export function sessionOf(database: object, option: string, driver: DriverKind): DrizzleSession {
   if ('nestedIndex' in database || ('rollback' in database && 'setTransaction' in database)) {
     throw new TypeError(
       `${option}: wrap the database, not a transaction; a handle has transactions of its own where the driver has any`,
     );
+  }
+  if (isClone(database)) {
+    throw new TypeError(`${option}: wrap the database, not a handle, which is somebody's already`);
   }
   if (isReplicaSet(database)) {
     throw new TypeError(

@@ -64,7 +64,7 @@ export function cloneWithClient<Database extends DrizzleDatabase>(
       },
     }),
   });
-  return derive(database, {
+  const clone = derive(database, {
     // drizzle's withReplicas() takes over what a database has of its own, and no more.
     ...database,
     session,
@@ -73,6 +73,15 @@ export function cloneWithClient<Database extends DrizzleDatabase>(
     ...own.database,
     ...(database.query && { query: derive(queriesOf(database.query), { session }) }),
   });
+  clones.add(clone);
+  return clone;
+}
+
+const clones = new WeakSet<object>();
+
+/** Whether {@link cloneWithClient} made it, so that it is somebody's. */
+export function isClone(database: object): boolean {
+  return clones.has(database);
 }
 
 function derive<Base extends object>(base: Base, own: object): Base {

@@ -901,6 +901,13 @@ export function describeContract<Database extends ContractDatabase>(
         expect(() => driver.withAuth(set, {})).toThrow(/one by one/u);
       });
 
+      it('a handle, which is somebody’s already, and takes what it has wrapped before', async () => {
+        const handle = wrapped().$withAuth(alice);
+        expect(() => driver.withAuth(handle, {})).toThrow(/not a handle/u);
+        const twice = driver.withAuth(driver.withAuth(driver.connect(database.authenticatedUrl), {}), {});
+        expect(titles(await twice.$withAuth(bob).select().from(todos))).toEqual(['call mum', 'read a book']);
+      });
+
       it('something else, and options that are none', () => {
         expect(() => driver.withAuth({} as Plain, {})).toThrow(TypeError);
         expect(() => wrapped({ statements: 'all' as never })).toThrow(/statements must be/u);
