@@ -89,6 +89,8 @@ const takers = new WeakMap<Query, (wire: Wire, login: Login) => void>();
 const wrapped = new WeakSet<Wire>();
 /** Something has thrown away what was prepared there, of which postgres.js has not heard. */
 const forgetful = new WeakSet<Wire>();
+/** postgres.js does not tell which connection it uses where it lets a query wait behind `max_pipeline` others. */
+const maxAttempts = 100;
 const stay = Object.assign(() => {}, { release: true });
 
 /**
@@ -112,7 +114,11 @@ export function take(client: PostgresClient): Promise<HeldConnection> {
   });
 }
 
-async function inspect(client: PostgresClient, taken: (wire: Wire, login: Login) => void): Promise<void> {
+async function inspect(
+  client: PostgresClient,
+  taken: (wire: Wire, login: Login) => void,
+  attempts = 1,
+): Promise<void> {
   const fresh: { wire?: Wire | undefined; backend?: Backend | null } = {};
   const ask = async (text: string): Promise<readonly LoginRow[]> => {
     const query = client.unsafe(text, [], {
@@ -141,6 +147,7 @@ async function inspect(client: PostgresClient, taken: (wire: Wire, login: Login)
     const login = await inspectLogin(ask);
     const { wire, backend = null } = fresh;
     if (wire === undefined) {
+      if (attempts < maxAttempts) return await inspect(client, taken, attempts + 1);
       throw new TypeError('withAuth: this version of postgres.js does not tell which connection it uses');
     }
     known.set(wire, { login, backend, pid: backend?.pid });
@@ -219,6 +226,8 @@ export class HeldConnection {
         this.#unanswered -= 1;
         reject(error);
         const { code, routine } = errorOf(error);
+        // postgres.js takes queries for a socket that has failed until it has closed as well, and answers none of them.
+        if (isFromNetwork(error)) this.#lost ??= error;
         // A seal that is refused was perhaps made by a clock that has been set since the connection was looked at.
         if (code === '28000') known.delete(this.#wire);
         // One that could not be written waits for an answer all the same, and would take the next one for its own; and
@@ -298,6 +307,16 @@ function isOfAnotherQuery(error: unknown, text: string): boolean {
 
 export function isFromPostgres(error: unknown): boolean {
   return errorOf(error).severity !== undefined;
+}
+
+/** Whether the connection is gone: by the codes of the system, of TLS and streams, and of postgres.js. */
+function isFromNetwork(error: unknown): boolean {
+  const { code } = errorOf(error);
+  return (
+    !isFromPostgres(error) &&
+    typeof code === 'string' &&
+    /^(?:E[A-Z]+$|ERR_(?:SSL|TLS|STREAM|SOCKET)_|CONNECTION_)/u.test(code)
+  );
 }
 
 type ErrorMember = 'code' | 'query' | 'routine' | 'severity' | 'syscall';

@@ -60,9 +60,13 @@ export class ParameterTypes {
     this.#known.set(keyOf(text, values), [...statement.types]);
   }
 
-  /** @returns whether there was anything to forget */
-  forget({ text, values }: PostgresStatement): boolean {
-    return values !== undefined && this.#known.delete(keyOf(text, values));
+  /** Whether there is anything to forget. */
+  knows({ text, values }: PostgresStatement): boolean {
+    return values !== undefined && this.#known.has(keyOf(text, values));
+  }
+
+  forget({ text, values }: PostgresStatement): void {
+    if (values !== undefined) this.#known.delete(keyOf(text, values));
   }
 }
 

@@ -73,7 +73,8 @@ function personalPrototype(base: object): object {
     'writable',
     'cancel',
   ]);
-  return Object.assign(Object.create(base) as object, members, { execute }, none);
+  // In postgres.js the one sends it, and the other is called by what waits for it.
+  return Object.assign(Object.create(base) as object, members, { execute, handle: execute }, none);
 }
 
 const reasons = {

@@ -59,11 +59,11 @@ export class SealedClient {
     // Where any statement is allowed, a function of the caller's own can stand behind the plainest read.
     const isPlainRead = known.isPlainRead && !this.#options.anyStatement;
     const prepare = known.name !== undefined;
+    const relies = prepare || this.#types.knows(statement);
     try {
       return await this.#run(identity, statement, { prepare, isPlainRead });
     } catch (error) {
-      const isForgotten = isUnfit(error) && (this.#types.forget(statement) || prepare);
-      if (!isForgotten && !isGone(error)) throw error;
+      if (!(relies && isUnfit(error)) && !isGone(error)) throw error;
       // What was known of it is of a table that has changed since, or is not there any more. Nothing has been done: the
       // transaction ended with the error.
       const rows = await this.#run(identity, statement, { prepare: false, isPlainRead });
@@ -205,6 +205,9 @@ export class SealedTransaction {
     const { held, types, prepares } = this.#parts;
     const { query, asks } = types.queryOf(statement, { prepare: prepare && prepares, written });
     const answer = held.send(query);
+    answer.catch((error: unknown) => {
+      if (isUnfit(error)) types.forget(statement);
+    });
     if (!asks) {
       written();
       return answer;
@@ -274,7 +277,7 @@ function isGone(error: unknown): boolean {
 
 // What PostgreSQL says when a statement that was prepared is of no use: its columns have changed ("cached plan must not
 // change result type"), it cannot be planned any more, or its parameters have the types of before.
-const unfit = /^(?:42(?!501)\w{3}|0A000|22P0[23]|2200[378])$/u;
+const unfit = /^(?:42(?!501)\w{3}|0A000|22P0[23]|2200[3789]|22015|22023|2202E)$/u;
 
 function isUnfit(error: unknown): boolean {
   const { code } = errorOf(error);

@@ -6,6 +6,8 @@ export interface CountingProxy {
   through(url: string): string;
   /** Round trips since the last call: turns from answer to question, over all connections. */
   takeRoundTrips(): number;
+  /** Breaks every connection without a word, as a network that fails does. */
+  breakConnections(): void;
   close(): Promise<void>;
 }
 
@@ -57,6 +59,9 @@ export async function startCountingProxy(target: {
       const counted = roundTrips;
       roundTrips = 0;
       return counted;
+    },
+    breakConnections: () => {
+      for (const socket of sockets) socket.resetAndDestroy();
     },
     close: () =>
       new Promise((resolve) => {

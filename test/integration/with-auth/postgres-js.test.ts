@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 
 import { loadStatementJudge } from '../../../src/database/statement-judge.ts';
 import { withAuth, type WithAuth, type WithAuthOptions } from '../../../src/driver/postgres-js.ts';
+import { startCountingProxy } from '../../support/counting-proxy.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, relational, resetTodos, type schema, todos } from '../../support/todo-app.ts';
@@ -197,6 +198,15 @@ describe('the client of a handle is the person', () => {
     expect(await refusal($client`select 1; select 2`)).toBe('42601');
     expect(await refusal($client.unsafe('select 1; select 2'))).toBe('42601');
   });
+
+  it('also where a query is sent in the words that postgres.js keeps to itself', async () => {
+    const db = connected({ max: 1 });
+    const query = db.$withAuth(alice).$client.unsafe('set app.left to behind');
+    (query as unknown as { handle(): unknown }).handle();
+    expect(await refusal(query)).toBe('ERR_STATEMENT_REFUSED');
+    const left = await db.$client`select current_setting('app.left', true) as left_behind`;
+    expect(left).toEqual([{ left_behind: null }]);
+  });
 });
 
 describe('a pool', () => {
@@ -311,6 +321,16 @@ describe('a pool', () => {
     }
   });
 
+  it('is asked again where postgres.js lets the question wait behind queries of nobody', async () => {
+    // In none of its types.
+    const one: ClientOptions & { readonly max_pipeline: number } = { max: 1, max_pipeline: 1 };
+    const db = connected(one);
+    await db.$client`select 1`;
+    const nobodys = Array.from({ length: 4 }, () => db.$client`select pg_sleep(0.02)`);
+    const seen = await Promise.all([db.$withAuth(alice).execute(who), ...nobodys]);
+    expect(seen[0]).toEqual([{ who: 'alice' }]);
+  });
+
   it('that goes through a pooler of Neon is refused', async () => {
     const client = postgres('postgres://authenticated@ep-one-pooler.eu.aws.neon.tech/app');
     const db = withAuth(drizzle({ client, ...relational }), { key: database.authorizeKey });
@@ -364,6 +384,47 @@ describe('a connection that breaks', () => {
     expect(await others).toEqual([{ who: 'bob' }]);
     expect(titles(await handle.select().from(todos))).toEqual(ownTitles);
     expect(titles(await db.$withAuth(bob).select().from(todos))).toEqual(['call mum', 'read a book']);
+  });
+
+  it('on the way fails what is at work, and what its callers do next, and not those who come after', async () => {
+    const { hostname, port } = new URL(database.ownerUrl);
+    const proxy = await startCountingProxy({ host: hostname, port: Number(port) });
+    const client = postgres(proxy.through(database.authenticatedUrl), { max: 1, backoff: () => 0 });
+    clients.push(client);
+    const db = withAuth(drizzle({ client, ...relational }), {
+      providers: [issuer.provider],
+      key: database.authorizeKey,
+    });
+    const handle = db.$withAuth(alice);
+    const sleep = sql`select pg_sleep(30), ${sql.param([1])}::int[]`;
+    const broken: readonly (() => Promise<unknown>)[] = [
+      async () => handle.execute(sleep),
+      async () => handle.transaction((tx) => tx.execute(sleep)),
+      // Caught, it is followed by a rollback to a savepoint, another statement and a commit.
+      async () =>
+        handle.transaction(async (tx) => {
+          await tx.insert(todos).values({ title: 'lost' });
+          await tx.transaction((inner) => inner.execute(sleep)).catch(() => {});
+          await tx.insert(todos).values({ title: 'lost' });
+        }),
+    ];
+    for (const work of broken) {
+      const failing = refusal(work());
+      await withClient(database.ownerUrl, async (owner) => {
+        const asleep = `select from pg_stat_activity
+          where datname = current_database() and query like '%pg_sleep(30)%' and state = 'active' and pid <> pg_backend_pid()`;
+        await expect.poll(async () => (await owner.query(asleep)).rowCount).toBe(1);
+        proxy.breakConnections();
+        await owner.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and usename = 'authenticated'`,
+        );
+      });
+      expect(['ECONNRESET', 'CONNECTION_CLOSED']).toContain(await failing);
+      expect(titles(await db.$withAuth(bob).select().from(todos))).toEqual(['call mum', 'read a book']);
+      expect(titles(await handle.select().from(todos))).toEqual(ownTitles);
+    }
+    await client.end();
+    await proxy.close();
   });
 
   it('is looked at anew', async () => {
@@ -489,6 +550,17 @@ describe('a statement that comes again', () => {
     await times(8, () => by(1));
     await runAsOwner(database.ownerUrl, ['ALTER TABLE shapes ALTER COLUMN id TYPE text']);
     expect(await by('1')).toEqual([{ name: 'round' }]);
+
+    // In a transaction it fails once, as what was prepared would.
+    const listed = () =>
+      handle.transaction((tx) =>
+        tx.execute(sql`insert into shapes (id) values (${sql.param(['1'])}) returning id`),
+      );
+    await runAsOwner(database.ownerUrl, ['ALTER TABLE shapes ALTER COLUMN id TYPE text[] USING ARRAY[id]']);
+    expect(await listed()).toEqual([{ id: ['1'] }]);
+    await runAsOwner(database.ownerUrl, ['ALTER TABLE shapes ALTER COLUMN id TYPE int[] USING id::int[]']);
+    expect(await refusal(listed())).toBe('42804');
+    expect(await listed()).toEqual([{ id: [1] }]);
 
     await times(8, () => handle.select().from(todos));
     await db.$client`deallocate all`;
