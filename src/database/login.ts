@@ -32,12 +32,17 @@ export interface LoginRow {
   readonly installed: boolean;
 }
 
+// What is installed is looked up in the catalog: to_regprocedure() fails for a login that may not look into the schema.
+//
 // An owner passes row level security by having the owner's privileges, so membership that inherits counts as well.
 const inspection = `
   SELECT session_user AS role, current_database() AS database, pg_backend_pid() AS pid,
     current_setting('server_version_num')::int AS version,
     extract(epoch FROM clock_timestamp())::text AS now,
-    to_regprocedure('auth.check(text)') IS NOT NULL AS installed,
+    EXISTS (
+      SELECT FROM pg_catalog.pg_proc WHERE proname = 'check' AND proargtypes::text = 'text'::regtype::oid::text
+        AND pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'auth')
+    ) AS installed,
     login.rolsuper OR login.rolbypassrls OR EXISTS (
       SELECT FROM pg_catalog.pg_class AS owned
       WHERE owned.relkind IN ('r', 'p') AND owned.relnamespace <> 'pg_catalog'::regnamespace
