@@ -1,4 +1,4 @@
-import { and, count, eq, inArray, like, sql } from 'drizzle-orm';
+import { and, count, eq, inArray, like, sql, type SQL } from 'drizzle-orm';
 import { Cache } from 'drizzle-orm/cache/core';
 import {
   pgMaterializedView,
@@ -184,28 +184,64 @@ export function describeContract<Database extends ContractDatabase>(
             .findMany({ where: equals(todos, { done: sql.placeholder('done') }), with: { notes: true } })
             .prepare('find_undone')
             .execute({ done: false }),
+        'query.findFirst prepared with a placeholder': async (handle) => {
+          const prepared = handle.query.todos
+            .findFirst({ where: equals(todos, { id: sql.placeholder('id') }) })
+            .prepare('find_one');
+          const found = await Promise.all([1, 2, 3].map((id) => prepared.execute({ id })));
+          return found.filter((row) => row !== undefined);
+        },
         execute: async (handle) =>
           rowsOf(await handle.execute<{ title: string }>(sql`select title from ${todos}`)),
+        'execute of a text': async (handle) =>
+          rowsOf(await handle.execute<{ title: string }>('select title from todos')),
         with: (handle) => {
           const own = handle.$with('own').as(handle.select().from(todos));
           return handle.with(own).select({ title: own.title }).from(own);
+        },
+        'with, prepared with a placeholder': (handle) => {
+          const own = handle.$with('own').as(
+            handle
+              .select()
+              .from(todos)
+              .where(eq(todos.done, sql.placeholder('done'))),
+          );
+          return handle
+            .with(own)
+            .selectDistinct({ title: own.title })
+            .from(own)
+            .prepare('with_undone')
+            .execute({ done: false });
         },
         union: (handle) =>
           handle
             .select({ title: todos.title })
             .from(todos)
             .union(handle.select({ title: todos.title }).from(todos)),
+        'intersect and except, prepared with a placeholder': (handle) => {
+          const all = () => handle.select({ title: todos.title }).from(todos);
+          return all()
+            .intersect(all())
+            .except(all().where(eq(todos.done, sql.placeholder('done'))))
+            .prepare('not_done')
+            .execute({ done: true });
+        },
         $dynamic: (handle) => handle.select().from(todos).$dynamic().limit(10),
       };
       if (kind.transactions) {
-        reads.transaction = (handle) => handle.transaction((tx) => tx.select().from(todos));
-        reads['nested transaction'] = (handle) =>
-          handle.transaction((tx) => tx.transaction((inner) => inner.query.todos.findMany()));
+        reads.transaction = (handle) => handle.transaction((tx) => tx.query.todos.findMany());
       }
 
       it.each(Object.entries(reads))('%s', async (_, ask) => {
-        expect(titles(await ask(db.$withAuth(alice)))).toEqual(['read a book', 'water the plants']);
-        expect(titles(await ask(db.$withAuth(bob)))).toEqual(['call mum', 'read a book']);
+        for (const [token, own] of [
+          [alice, ['read a book', 'water the plants']],
+          [bob, ['call mum', 'read a book']],
+        ] as const) {
+          const handle = db.$withAuth(token);
+          expect(titles(await ask(handle))).toEqual(own);
+          if (!kind.transactions) continue;
+          expect(titles(await handle.transaction(async (tx) => ask(tx)))).toEqual(own);
+        }
       });
 
       const hidden = eq(todos.isPublic, false);
@@ -227,6 +263,20 @@ export function describeContract<Database extends ContractDatabase>(
             .returning()
             .prepare('remove')
             .execute({ shown: false }),
+        'with, and a delete': (handle) => {
+          const own = handle.$with('own').as(handle.select({ id: todos.id }).from(todos).where(hidden));
+          return handle
+            .with(own)
+            .delete(todos)
+            .where(inArray(todos.id, sql`(select id from ${own})`))
+            .returning();
+        },
+        'with a statement that writes': (handle) => {
+          const done = handle
+            .$with('done_now')
+            .as(handle.update(todos).set({ done: true }).where(hidden).returning());
+          return handle.with(done).select().from(done);
+        },
         'with, and an update': (handle) => {
           const own = handle.$with('own').as(handle.select({ id: todos.id }).from(todos).where(hidden));
           return handle
@@ -250,6 +300,12 @@ export function describeContract<Database extends ContractDatabase>(
         expect(await find(db.$withAuth(bob))).toBeUndefined();
         const [note] = await db.$withAuth(bob).query.notes.findMany({ with: { todo: true } });
         expect(note).toMatchObject({ body: 'on sunday', todo: { title: 'call mum' } });
+        const deep = await db
+          .$withAuth(alice)
+          .query.notes.findMany({ with: { todo: { with: { notes: { with: { todo: true } } } } } });
+        expect(deep.map(({ todo }) => todo?.notes.map((each) => each.todo?.title))).toEqual(
+          Array.from({ length: 2 }, () => ['water the plants', 'water the plants']),
+        );
       });
 
       it('$count, alone, with a filter and inside a query', async () => {
@@ -299,6 +355,23 @@ export function describeContract<Database extends ContractDatabase>(
           );
         const again = await db.$withAuth(bob).select().from(todos).where(like(todos.title, '% again'));
         expect(titles(again)).toEqual(['call mum again']);
+
+        const hers = db.$withAuth(alice);
+        const copied = await hers
+          .insert(todos)
+          .select(
+            hers
+              .select({
+                id: sql<number>`${todos.id} + 2000`.as('id'),
+                userId: sql<string>`auth.user_id()`.as('user_id'),
+                title: sql<string>`${todos.title} || ' anew'`.as('title'),
+                done: todos.done,
+                isPublic: todos.isPublic,
+              })
+              .from(todos),
+          )
+          .returning();
+        expect(titles(copied)).toEqual(['read a book anew', 'water the plants anew']);
       });
 
       it('upsert, of one’s own row and of none else', async () => {
@@ -312,6 +385,13 @@ export function describeContract<Database extends ContractDatabase>(
           { userId: 'alice', title: 'overwritten' },
         ]);
         expect(await refusal(upsert(db.$withAuth(bob), 1))).toBe('42501');
+        const untouched = await db
+          .$withAuth(bob)
+          .insert(todos)
+          .values({ id: 1, title: 'overwritten' })
+          .onConflictDoNothing({ target: todos.id })
+          .returning();
+        expect(untouched).toEqual([]);
       });
 
       it('refreshMaterializedView, which is refused unless any statement was asked for', async () => {
@@ -393,6 +473,52 @@ export function describeContract<Database extends ContractDatabase>(
           }),
         );
         for (const [person, who] of answers) expect(who).toBe(person);
+      });
+
+      it('with twenty people at once over two connections, among them errors and rollbacks', async () => {
+        const few = wrapped({}, { max: 2 });
+        const ask = sql<string>`select auth.user_id() as who`;
+        const whoIs = async (handle: Pick<Plain, 'execute'>): Promise<unknown> =>
+          rowsOf(await handle.execute<{ who: string }>(ask))[0]?.who;
+        const ways: ((handle: Plain, n: number) => Promise<unknown>)[] = [
+          whoIs,
+          async (handle, n) => {
+            expect(await refusal(handle.execute(sql`select 1 / (select 0 from pg_sleep(0.01))`))).toBe(
+              '22012',
+            );
+            const [row] = await handle
+              .insert(todos)
+              .values({ title: `mixed ${n}` })
+              .returning();
+            return row?.userId;
+          },
+        ];
+        if (kind.transactions) {
+          ways.push(
+            (handle) => handle.transaction(whoIs),
+            async (handle) => {
+              const work = handle.transaction(async (tx) => {
+                await tx.insert(todos).values({ title: 'mixed, and rolled back' });
+                tx.rollback();
+              });
+              await expect(work).rejects.toThrow(/rollback/iu);
+              return whoIs(handle);
+            },
+          );
+        }
+        const people = await Promise.all(
+          Array.from({ length: 20 }, async (_, n) => few.$withAuth(await issuer.token(`person ${n}`))),
+        );
+        const seen = await Promise.all(
+          [...people, ...people].map(async (handle, n) => ways[n % ways.length]?.(handle, n)),
+        );
+        expect(seen).toEqual(Array.from({ length: 40 }, (_, n) => `person ${n % 20}`));
+        const [kept] = await database.asOwner([
+          `SELECT count(*)::int AS n FROM todos WHERE title LIKE 'mixed%'`,
+        ]);
+        expect(kept).toEqual({ n: 40 / ways.length });
+        const seal = sql`select coalesce(current_setting('authorize.seal', true), '') as seal`;
+        if (verifiesItself) expect(rowsOf(await few.execute(seal))).toEqual([{ seal: '' }]);
       });
 
       it('through the database itself, before and after handles were made', async () => {
@@ -484,6 +610,30 @@ export function describeContract<Database extends ContractDatabase>(
         expect(await db.$withAuth(alice).$count(todos)).toBe(2);
       });
 
+      if (hasRoles) {
+        it('a statement that was cancelled in the middle leaves the handle good, and everybody else’s', async () => {
+          const single = wrapped({}, { max: 1 });
+          const slow = sql`select pg_sleep(30) as cancelled`;
+          const sleepers: ((handle: Plain) => Promise<unknown>)[] = [async (handle) => handle.execute(slow)];
+          if (kind.transactions) {
+            sleepers.push((handle) => handle.transaction((tx) => tx.execute(slow)));
+          }
+          for (const sleep of sleepers) {
+            const sleeping = refusal(sleep(single.$withAuth(alice)));
+            const waiting = single.$withAuth(bob).$count(todos);
+            const cancel = `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+              AND query LIKE '%pg_sleep(30) as cancelled%' AND state = 'active' AND pid <> pg_backend_pid()`;
+            await expect.poll(async () => (await database.asOwner([cancel])).length).toBe(1);
+            expect(await sleeping).toBe('57014');
+            expect(await waiting).toBe(2);
+            expect(titles(await single.$withAuth(alice).select().from(todos))).toEqual([
+              'read a book',
+              'water the plants',
+            ]);
+          }
+        });
+      }
+
       it('a value that cannot be written fails alone', async () => {
         const circular: Record<string, unknown> = {};
         circular.self = circular;
@@ -509,47 +659,69 @@ export function describeContract<Database extends ContractDatabase>(
 
       // The gateway lets nothing of it pass, and is tested on its own.
       if (verifiesItself) {
-        it('nothing that a statement leaves meets the next person', async () => {
-          const single = wrapped({}, { max: 1 });
-          const mallory = single.$withAuth(bob);
-          await mallory.execute(sql`select set_config('search_path', 'nowhere', false), set_config('app.left', 'behind', false),
-          set_config('statement_timeout', '1', false), set_config('default_transaction_read_only', 'on', false),
-          pg_advisory_lock(42), nextval('todos_id_seq')`);
-          await mallory.execute(sql`select 1 as id into temp todos`);
-          await mallory.execute(
-            sql`select set_config('authorize.seal', current_setting('authorize.seal'), false)`,
-          );
+        type Sends = (handle: Plain, statement: SQL) => Promise<unknown>;
+        const ways: Record<string, Sends> = {
+          'by itself': async (handle, statement) => handle.execute(statement),
+        };
+        if (kind.transactions) {
+          ways['in a transaction'] = (handle, statement) => handle.transaction((tx) => tx.execute(statement));
+          ways['in a transaction that is rolled back'] = (handle, statement) =>
+            handle
+              .transaction(async (tx) => {
+                await tx.execute(statement);
+                tx.rollback();
+              })
+              .catch(() => {});
+        }
 
-          const left = await single.$withAuth(alice).execute(sql`select
-          current_setting('search_path') as path, coalesce(current_setting('app.left', true), '') as left_behind,
-          current_setting('statement_timeout') as timeout, current_setting('default_transaction_read_only') as read_only,
-          current_setting('role') as role, session_user as login, auth.user_id() as who,
-          (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
-          (select count(*)::int from pg_class where relpersistence = 't' and relkind = 'r') as temporary_tables,
-          (select count(*)::int from pg_prepared_statements where statement !~ 'authorize.seal|pg_type') as prepared`);
-          expect(rowsOf(left)).toEqual([
-            {
-              path: hasRoles ? '"$user", public' : 'public',
-              left_behind: '',
-              timeout: '0',
-              read_only: 'off',
-              role: hasRoles ? 'none' : 'authenticated',
-              login: hasRoles ? 'authenticated' : 'postgres',
-              who: 'alice',
-              locks: 0,
-              temporary_tables: 0,
-              prepared: 0,
-            },
-          ]);
-          expect(await refusal(single.$withAuth(alice).execute(sql`select lastval()`))).toBe('55000');
-          const nobody = single.execute(sql`select auth.user_id() as who, current_user as role`);
-          if (hasRoles) expect(await refusal(nobody)).toBe('28000');
-          else expect(rowsOf(await nobody)).toEqual([{ who: null, role: 'postgres' }]);
-          expect(titles(await single.$withAuth(alice).select().from(todos))).toEqual([
-            'read a book',
-            'water the plants',
-          ]);
-        });
+        it.each(Object.entries(ways))(
+          'nothing that a statement leaves %s meets the next person',
+          async (_, send) => {
+            const single = wrapped({}, { max: 1 });
+            const mallory = single.$withAuth(bob);
+            await send(
+              mallory,
+              sql`select set_config('search_path', 'nowhere', false), set_config('app.left', 'behind', false),
+              set_config('statement_timeout', '1', false), set_config('default_transaction_read_only', 'on', false),
+              pg_advisory_lock(42), nextval('todos_id_seq')`,
+            );
+            await send(mallory, sql`select 1 as id into temp todos`);
+            await send(
+              mallory,
+              sql`select set_config('authorize.seal', current_setting('authorize.seal'), false)`,
+            );
+
+            const left = await single.$withAuth(alice).execute(sql`select
+            current_setting('search_path') as path, coalesce(current_setting('app.left', true), '') as left_behind,
+            current_setting('statement_timeout') as timeout, current_setting('default_transaction_read_only') as read_only,
+            current_setting('role') as role, session_user as login, auth.user_id() as who,
+            (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
+            (select count(*)::int from pg_class where relpersistence = 't' and relkind = 'r') as temporary_tables,
+            (select count(*)::int from pg_prepared_statements where statement !~ 'authorize.seal|pg_type') as prepared`);
+            expect(rowsOf(left)).toEqual([
+              {
+                path: hasRoles ? '"$user", public' : 'public',
+                left_behind: '',
+                timeout: '0',
+                read_only: 'off',
+                role: hasRoles ? 'none' : 'authenticated',
+                login: hasRoles ? 'authenticated' : 'postgres',
+                who: 'alice',
+                locks: 0,
+                temporary_tables: 0,
+                prepared: 0,
+              },
+            ]);
+            expect(await refusal(single.$withAuth(alice).execute(sql`select lastval()`))).toBe('55000');
+            const nobody = single.execute(sql`select auth.user_id() as who, current_user as role`);
+            if (hasRoles) expect(await refusal(nobody)).toBe('28000');
+            else expect(rowsOf(await nobody)).toEqual([{ who: null, role: 'postgres' }]);
+            expect(titles(await single.$withAuth(alice).select().from(todos))).toEqual([
+              'read a book',
+              'water the plants',
+            ]);
+          },
+        );
       }
     });
 
@@ -658,6 +830,14 @@ export function describeContract<Database extends ContractDatabase>(
             'read a book',
             'water the plants',
           ]);
+        });
+
+        it('that may only read writes nothing', async () => {
+          const write = (tx: Pick<Plain, 'insert'>) => tx.insert(todos).values({ title: 'no' });
+          const handle = db.$withAuth(alice);
+          expect(await refusal(handle.transaction(write, { accessMode: 'read only' }))).toBe('25006');
+          await handle.transaction(write, { accessMode: 'read write' });
+          expect(await handle.$count(todos, eq(todos.title, 'no'))).toBe(1);
         });
 
         it('rolls back, whole and to a savepoint', async () => {
@@ -887,6 +1067,9 @@ export function describeContract<Database extends ContractDatabase>(
         const explained = free.execute(sql`explain select * from todos`);
         if (verifiesItself) expect(rowsOf(await explained).length).toBeGreaterThan(0);
         else expect(await refusal(explained)).toBe('ERR_STATEMENT_REFUSED');
+        // Nor can a block end the transaction that holds the identity.
+        const block = refusal(free.execute(sql`do $$ begin commit; end $$`));
+        expect(await block).toBe(verifiesItself ? '2D000' : 'ERR_STATEMENT_REFUSED');
         // Stopped by Postgres or its parser: always the extended protocol, also without parameters.
         expect(await refusal(free.execute(sql`select 1; select 2`))).toBe('42601');
         expect(await free.$count(todos)).toBe(2);
@@ -956,6 +1139,15 @@ export function describeContract<Database extends ContractDatabase>(
         }
       });
 
+      it('a token that could not be had, when it is used and not before', async () => {
+        const failing = db.$withAuth(Promise.reject(new TypeError('no session')));
+        await new Promise(setImmediate);
+        await expect(failing.select().from(todos)).rejects.toThrow('no session');
+        // Nobody ever waits for these.
+        void failing.select().from(todos);
+        db.$withAuth(Promise.reject(new TypeError('no session')));
+      });
+
       it('what a token function throws, as it was thrown', async () => {
         const failing = db.$withAuth(() => Promise.reject(new TypeError('the session is over')));
         await expect(failing.select().from(todos)).rejects.toThrow('the session is over');
@@ -1010,6 +1202,15 @@ export function describeContract<Database extends ContractDatabase>(
 
         it('another identity role', async () => {
           expect(await refusal(ask(database.anonymousUrl))).toBe('ERR_LOGIN_ROLE');
+        });
+
+        it('a role that passes row level security', async () => {
+          const role = `bypassing_${new URL(database.ownerUrl).pathname.slice(1)}`;
+          await database.asOwner([`CREATE ROLE ${role} LOGIN BYPASSRLS PASSWORD 'bypassing'`]);
+          const url = new URL(database.ownerUrl);
+          [url.username, url.password] = [role, 'bypassing'];
+          expect(await refusal(ask(url.href))).toBe('ERR_LOGIN_PRIVILEGED');
+          await database.asOwner([`DROP ROLE ${role}`]);
         });
 
         it('a role that owns tables', async () => {
