@@ -80,7 +80,10 @@ export class PgliteDatabase {
   async turn<Result>(identity: Identity, work: (turn: Turn) => Promise<Result>): Promise<Result> {
     const { client } = this.#options;
     const login = await this.#currentLogin();
-    const seal = this.#seals.find(identity, login) ?? (await this.#seals.make(identity, login));
+    const seal = async (): Promise<ReusableSeal> =>
+      this.#seals.find(identity, login) ?? this.#seals.make(identity, login);
+    // An identity that cannot be sealed has no turn.
+    await seal();
     const cleared = async (tx: PgliteQueries): Promise<void> => {
       await tx.exec(this.#resetTo(login.role));
       this.#isClean = true;
@@ -129,7 +132,7 @@ export class PgliteDatabase {
 }
 
 interface TurnParts {
-  readonly seal: ReusableSeal;
+  readonly seal: () => Promise<ReusableSeal>;
   readonly role: string;
 }
 
@@ -162,7 +165,8 @@ export class Turn {
 
   /** Puts the seal into the transaction: nothing but SET TRANSACTION may be run before that. */
   async open(): Promise<PgliteResult> {
-    const { seal, role } = this.#parts;
+    const { seal: currentSeal, role } = this.#parts;
+    const seal = await currentSeal();
     const { text, values } = prologue(seal.text, { role, checked: seal.checked });
     try {
       const opened = await this.#tx.query(text, values);

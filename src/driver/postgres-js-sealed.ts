@@ -111,12 +111,15 @@ export class SealedClient {
     });
     try {
       if (!allowPrivilegedLogin) assertLoginIsRole(held.login, role);
-      const seal = this.#seals.find(identity, held.login) ?? (await this.#seals.make(identity, held.login));
+      const currentSeal = async (): Promise<ReusableSeal> =>
+        this.#seals.find(identity, held.login) ?? this.#seals.make(identity, held.login);
+      const seal = await currentSeal();
       if (anyStatement) held.forgetPrepared();
       return new SealedTransaction({
         client,
         held,
         seal,
+        currentSeal,
         types: this.#types,
         role: allowPrivilegedLogin ? role : undefined,
         prepares: this.#prepares && held.keepsPrepared,
@@ -133,6 +136,7 @@ interface SealedTransactionParts {
   readonly client: PostgresClient;
   readonly held: HeldConnection;
   readonly seal: ReusableSeal;
+  readonly currentSeal: () => Promise<ReusableSeal>;
   readonly types: ParameterTypes;
   readonly role: string | undefined;
   readonly prepares: boolean;
@@ -144,9 +148,16 @@ export class SealedTransaction {
   readonly #parts: SealedTransactionParts;
   #state: 'new' | 'open' | 'ended' = 'new';
   #hasOptions = false;
+  #seal: ReusableSeal;
 
   constructor(parts: SealedTransactionParts) {
     this.#parts = parts;
+    this.#seal = parts.seal;
+  }
+
+  /** Whoever opens it later than at once must call this before: a seal does not live for long. */
+  async renewSeal(): Promise<void> {
+    this.#seal = await this.#parts.currentSeal();
   }
 
   /**
@@ -160,7 +171,7 @@ export class SealedTransaction {
     await settled(sealed);
     await begun;
     await sealed;
-    this.#parts.seal.checked = true;
+    this.#seal.checked = true;
   }
 
   /** BEGIN, if it has not been sent, and a SET TRANSACTION, which has to come ahead of the prologue. */
@@ -243,9 +254,10 @@ export class SealedTransaction {
   }
 
   #prologue(): Promise<Rows> {
-    const { client, held, seal, role, prepares } = this.#parts;
-    const { text, values } = prologue(seal.text, { role, checked: seal.checked });
-    const query = client.unsafe(text, [], { simple: false, prepare: prepares });
+    const { client, held, role, prepares } = this.#parts;
+    const { text, checked } = this.#seal;
+    const { text: statement, values } = prologue(text, { role, checked });
+    const query = client.unsafe(statement, [], { simple: false, prepare: prepares });
     query.parameters = [...values];
     const answer = held.send(query);
     // postgres.js adds them to an error.

@@ -105,6 +105,7 @@ export class PersonalTransaction {
     if (isAhead && setsTransaction(text)) return this.#setTransaction(statement);
     return this.#watch(text, countOf, async () => {
       const isEnd = this.#assertSendable(text);
+      if (this.#state !== 'open') await sealed.renewSeal();
       const opened = this.#open();
       await sealed.readyFor(statement, opened);
       if (isEnd) {

@@ -909,6 +909,29 @@ export function describeContract<Database extends ContractDatabase>(
           expect(await db.$withAuth(bob).$count(todos)).toBe(2);
         });
 
+        if (verifiesItself) {
+          it('goes on as the person whose token expires in it, and does not begin afterwards', async () => {
+            // Seals are for whole seconds.
+            const expiresAt = Math.ceil(Date.now() / 1000 + 0.3);
+            const person = { role: 'authenticated', claims: { sub: 'alice' }, expiresAt };
+            const handle = db.$withIdentity(person);
+            const expired = () =>
+              expect.poll(() => Date.now() / 1000, { timeout: 5_000 }).toBeGreaterThan(expiresAt + 0.05);
+            const early = handle.transaction(async (tx) => {
+              const before = await tx.$count(todos);
+              await expired();
+              return [before, await tx.$count(todos)];
+            });
+            const late = handle.transaction(async (tx) => {
+              await expired();
+              return tx.$count(todos);
+            });
+            expect(await Promise.all([early, refusal(late)])).toEqual([[2, 2], 'ERR_TOKEN_EXPIRED']);
+            expect(await refusal(handle.$count(todos))).toBe('ERR_TOKEN_EXPIRED');
+            expect(await db.$withAuth(alice).$count(todos)).toBe(2);
+          });
+        }
+
         it('that a token cannot open gives its connection back', async () => {
           const expired = await issuer.token('alice', { exp: 1_000_000 });
           for (let round = 0; round < 10; round += 1) {
