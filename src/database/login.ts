@@ -20,16 +20,19 @@ export interface Login {
 
 const loginLifetimeMs = 600_000;
 
-/** What a driver gives for the row of the inspection. */
+/**
+ * What a driver gives for the row of the inspection. For a boolean it can have been told to give something else: what is not
+ * known to be harmless is not.
+ */
 export interface LoginRow {
   readonly role: string;
   readonly database: string;
   readonly pid: number;
   readonly version: number;
-  readonly privileged: boolean;
-  readonly reads_leave_traces: boolean;
+  readonly privileged: unknown;
+  readonly reads_leave_traces: unknown;
   readonly now: string;
-  readonly installed: boolean;
+  readonly installed: unknown;
 }
 
 // What is installed is looked up in the catalog: to_regprocedure() fails for a login that may not look into the schema.
@@ -65,15 +68,15 @@ export async function inspectLogin(ask: (text: string) => Promise<readonly Login
   const [row] = rows;
   if (row === undefined) throw new Error('the login has no row in pg_roles');
   assertServerSupported(row.version);
-  if (!row.installed) {
+  if (row.installed !== true) {
     throw migrationsMissing(row.database);
   }
   return {
     role: row.role,
     database: row.database,
     backendPid: row.pid,
-    privileged: row.privileged,
-    readsLeaveTraces: row.reads_leave_traces,
+    privileged: row.privileged !== false,
+    readsLeaveTraces: row.reads_leave_traces !== false,
     clockOffsetSeconds: clockOffset(Number(row.now), sentAt / 1000, receivedAt / 1000),
     staleAt: receivedAt + loginLifetimeMs,
   };

@@ -45,7 +45,7 @@ export interface Query extends Promise<Rows> {
   readonly strings: readonly string[] & { readonly raw?: readonly string[] };
   readonly args: readonly unknown[];
   readonly options: QueryOptions;
-  /** Rows as objects, as arrays (`'values'`), or as arrays of bytes. */
+  /** Rows as objects, as arrays (`'values'`), or as arrays of bytes, which postgres.js does not transform. */
   isRaw?: true | 'values';
   /** Text to be sent as it is, in place of `args`. */
   parameters?: readonly (string | null)[];
@@ -120,7 +120,8 @@ async function inspect(
   attempts = 1,
 ): Promise<void> {
   const fresh: { wire?: Wire | undefined; backend?: Backend | null } = {};
-  const ask = async (text: string): Promise<readonly LoginRow[]> => {
+  const ask = async (statement: string): Promise<readonly LoginRow[]> => {
+    const text = `select row_to_json(login) from (${statement}) as login`;
     const query = client.unsafe(text, [], {
       simple: false,
       onexecute: (wire) => {
@@ -132,15 +133,17 @@ async function inspect(
         fresh.wire = wire;
       },
     });
+    // As bytes: columns, values and rows can be something else by the time that postgres.js has transformed them.
+    query.isRaw = true;
     takers.set(query, taken);
     try {
       const rows = await query;
       fresh.backend = query.state;
-      return rows as unknown as readonly LoginRow[];
+      return rows.map((row) => JSON.parse(String(Object.values(Object(row) as object)[0])) as LoginRow);
     } catch (error) {
       // On a connection that was broken by Postgres and made anew, postgres.js blames its first query for that (3.4.9).
       if (!isOfAnotherQuery(error, text)) throw error;
-      return ask(text);
+      return ask(statement);
     }
   };
   try {
