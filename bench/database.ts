@@ -60,7 +60,7 @@ export async function startBenchDatabase(): Promise<BenchDatabase> {
     const client = new pg.Client({ connectionString: cluster.ownerUrl });
     await client.connect();
     const password = randomBytes(16).toString('hex');
-    for (const statement of statements(password)) await client.query(statement);
+    for (const statement of benchStatements(password)) await client.query(statement);
     const version = await client.query<{ server_version: string }>('SHOW server_version');
     await client.end();
 
@@ -82,7 +82,8 @@ export async function startBenchDatabase(): Promise<BenchDatabase> {
   }
 }
 
-function statements(password: string): readonly string[] {
+/** What makes the tables, their rows and who may read them. */
+export function benchStatements(password: string): readonly string[] {
   const dialect = new PgDialect();
   const names = ['todos', 'todos_unguarded', 'todos_by_hand', 'todos_neon'];
   return [

@@ -6,8 +6,12 @@ export interface DelayingProxy {
   close(): Promise<void>;
 }
 
-/** A TCP proxy that passes every byte on after so many milliseconds, each way: a network that is that far away. */
+/**
+ * A TCP proxy that passes every byte on after so many milliseconds, each way: a network that is that far away. With 0 there
+ * is none, and URLs stay what they are.
+ */
 export async function startDelayingProxy(url: string, delayMs: number): Promise<DelayingProxy> {
+  if (delayMs === 0) return { through: (original) => original, close: () => Promise.resolve() };
   const { hostname, port } = new URL(url);
   const sockets = new Set<Socket>();
   const server = createServer((client) => {

@@ -1,7 +1,3 @@
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-
 import { neon, neonConfig } from '@neondatabase/serverless';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import pg from 'pg';
@@ -10,6 +6,7 @@ import type { BenchDatabase } from './database.ts';
 import type { ServersConfig, ServersReady } from './gateway-servers.ts';
 import { load, percentile, type Load, type Work } from './measure.ts';
 import type { Report } from './report.ts';
+import { startServers } from './start-servers.ts';
 
 const issuer = 'https://id.example';
 const query = 'select id, title, done from todos where user_id = $1';
@@ -21,12 +18,13 @@ const unguardedQuery = 'select id, title, done from todos_unguarded where user_i
  */
 export async function benchGateway(database: BenchDatabase, report: Report, quick: boolean): Promise<void> {
   const { publicKey, privateKey } = await generateKeyPair('ES256');
-  const servers = await startServers({
+  const config: ServersConfig = {
     connectionString: database.authenticatedUrl,
     key: database.key,
     issuer,
     jwk: { ...(await exportJWK(publicKey)), kid: 'bench', alg: 'ES256', use: 'sig' },
-  });
+  };
+  const servers = await startServers<ServersReady>('./gateway-servers.ts', config);
   const token = await new SignJWT({ sub: 'user-7' })
     .setProtectedHeader({ alg: 'ES256', kid: 'bench' })
     .setIssuer(issuer)
@@ -83,26 +81,4 @@ function middle(loads: readonly Load[] = []): Load {
       50,
     );
   return { medianUs: of('medianUs'), p99Us: of('p99Us'), perSecond: of('perSecond') };
-}
-
-// In a process of their own, as a gateway is.
-async function startServers(config: ServersConfig): Promise<ServersReady & { stop(): Promise<void> }> {
-  const child = fork(fileURLToPath(new URL('./gateway-servers.ts', import.meta.url)), {
-    execArgv: ['--import', 'jiti/register'],
-  });
-  const ended = once(child, 'exit');
-  child.send(config);
-  const [ready] = (await Promise.race([
-    once(child, 'message'),
-    ended.then(() => {
-      throw new Error('the servers did not start; they say why above');
-    }),
-  ])) as [ServersReady];
-  return {
-    ...ready,
-    stop: async () => {
-      child.disconnect();
-      await ended;
-    },
-  };
 }

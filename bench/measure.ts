@@ -25,26 +25,43 @@ export interface CompareOptions {
  * Times two ways in turn, round by round, so that a machine whose speed changes meanwhile changes it for both: the ratio
  * of a round holds where the microseconds do not.
  */
-export async function compare(
+export async function compare(ours: Work, theirs: Work, options: CompareOptions): Promise<Comparison> {
+  const { only } = await compareWithEach(ours, { only: theirs }, options);
+  return only;
+}
+
+/** As {@link compare}, with several others in the same rounds. */
+export async function compareWithEach<Others extends Readonly<Record<string, Work>>>(
   ours: Work,
-  theirs: Work,
+  others: Others,
   { rounds, runs }: CompareOptions,
-): Promise<Comparison> {
-  const [allOurs, allTheirs]: [number[], number[]] = [[], []];
-  const ratios: number[] = [];
-  await time(ours, runs);
-  await time(theirs, runs);
+): Promise<{ readonly [Name in keyof Others]: Comparison }> {
+  const allOurs: number[] = [];
+  const theirs = Object.entries(others).map(([name, way]) => ({
+    name,
+    way,
+    all: [] as number[],
+    ratios: [] as number[],
+  }));
+  for (const way of [ours, ...Object.values(others)]) await time(way, runs);
   for (let round = 0; round < rounds; round += 1) {
-    const [a, b] = [await time(ours, runs), await time(theirs, runs)];
-    allOurs.push(...a);
-    allTheirs.push(...b);
-    ratios.push(percentile(b, 50) / percentile(a, 50));
+    const inRound = await time(ours, runs);
+    allOurs.push(...inRound);
+    for (const { way, all, ratios } of theirs) {
+      const times = await time(way, runs);
+      all.push(...times);
+      ratios.push(percentile(times, 50) / percentile(inRound, 50));
+    }
   }
-  return {
-    ours: timingOf(allOurs),
-    theirs: timingOf(allTheirs),
-    ratio: { median: percentile(ratios, 50), least: Math.min(...ratios), most: Math.max(...ratios) },
-  };
+  const compared = theirs.map(({ name, all, ratios }): [string, Comparison] => [
+    name,
+    {
+      ours: timingOf(allOurs),
+      theirs: timingOf(all),
+      ratio: { median: percentile(ratios, 50), least: Math.min(...ratios), most: Math.max(...ratios) },
+    },
+  ]);
+  return Object.fromEntries(compared) as { readonly [Name in keyof Others]: Comparison };
 }
 
 async function time(work: Work, runs: number): Promise<number[]> {

@@ -1,3 +1,4 @@
+import { markdownTable } from './markdown-table.ts';
 import type { Comparison, Load } from './measure.ts';
 
 interface Target {
@@ -10,6 +11,8 @@ interface Target {
 interface Row {
   readonly name: string;
   readonly alternative: string;
+  /** For a row that has a line in the table of drivers together with others: which column is its own. */
+  readonly way: Way | undefined;
   /** Their time over ours, or our runs a second over theirs: above 1 ours is faster. */
   readonly ratio: number;
   readonly target: Target | undefined;
@@ -31,6 +34,22 @@ export interface LoadRow {
   readonly theirs: Load;
 }
 
+type Way = keyof typeof alternatives;
+
+const alternatives = {
+  plain: 'plain drizzle: the same with a where, without RLS',
+  byHand: 'by hand: begin, set_config, set local role, the work, commit',
+  copied: 'as it is copied: begin, claims and role as one text, the work, a reset in finally, commit',
+} as const;
+
+/** One driver at one kind of work, next to each alternative that it has. */
+export interface WaysRow {
+  readonly driver: string;
+  readonly what: string;
+  readonly results: Readonly<Partial<Record<Way, Comparison>>>;
+  readonly targets: Readonly<Partial<Record<Way, Target>>>;
+}
+
 /** Collects what was measured, and says each row as it comes. */
 export class Report {
   readonly #rows: Row[] = [];
@@ -40,18 +59,24 @@ export class Report {
     this.#onRow = onRow;
   }
 
-  comparison({ name, alternative, result, target }: ComparisonRow): void {
-    const ratio = result.ratio.median;
-    const reached =
-      target &&
-      (target.atLeast === undefined || ratio >= target.atLeast) &&
-      (target.underUs === undefined || result.ours.medianUs < target.underUs);
-    this.#add({ name, alternative, ratio, target, reached, details: result });
+  comparison(row: ComparisonRow): void {
+    this.#add({ ...judged(row), way: undefined });
+  }
+
+  ways({ driver, what, results, targets }: WaysRow): void {
+    for (const way of ways) {
+      const result = results[way];
+      if (result === undefined) continue;
+      const target = targets[way];
+      const row = { name: `${driver}: ${what}`, alternative: alternatives[way], result };
+      this.#add({ ...judged({ ...row, ...(target && { target }) }), way });
+    }
   }
 
   load({ name, alternative, ours, theirs }: LoadRow): void {
     const ratio = ours.perSecond / theirs.perSecond;
-    this.#add({ name, alternative, ratio, target: undefined, reached: undefined, details: { ours, theirs } });
+    const details = { ours, theirs };
+    this.#add({ name, alternative, ratio, target: undefined, reached: undefined, way: undefined, details });
   }
 
   #add(row: Row): void {
@@ -63,24 +88,59 @@ export class Report {
     return this.#rows;
   }
 
-  /** A Markdown table, as README.md has it. */
+  /** Markdown: a table with a line for each driver and work, and one with a line for each of the other rows. */
   toMarkdown(): string {
-    const cells = this.#rows.map((row) => [
-      row.name,
-      time(row.details.ours.medianUs) + perSecond(row.details.ours),
-      row.alternative,
-      time(row.details.theirs.medianUs) + perSecond(row.details.theirs),
-      factor(row.ratio),
-      targetWords(row),
-    ]);
-    const table = [['what', 'median', 'next to', 'median', 'ratio', 'to reach'], ...cells];
-    const widths = table[0]?.map((_, column) => Math.max(...table.map((line) => line[column]?.length ?? 0)));
-    const lines = table.map(
-      (line) => `| ${line.map((cell, column) => cell.padEnd(widths?.[column] ?? 0)).join(' | ')} |`,
-    );
-    const rule = `| ${widths?.map((width) => '-'.repeat(width)).join(' | ')} |`;
-    return [lines[0], rule, ...lines.slice(1)].join('\n');
+    const [drivers, others] = [this.#driverLines(), this.#otherLines()];
+    return [
+      ...(drivers.length > 0 ? [markdownTable(driverHeads, drivers), legend] : []),
+      ...(others.length > 0 ? [markdownTable(otherHeads, others)] : []),
+    ].join('\n\n');
   }
+
+  #driverLines(): readonly (readonly string[])[] {
+    const compared = this.#rows.filter(({ way }) => way !== undefined);
+    return [...new Set(compared.map(({ name }) => name))].map((name) => {
+      const ofName = compared.filter((row) => row.name === name);
+      return [
+        name,
+        time(ofName[0]?.details.ours.medianUs ?? Number.NaN),
+        ...ways.map((way) => wayCell(ofName.find((row) => row.way === way))),
+      ];
+    });
+  }
+
+  #otherLines(): readonly (readonly string[])[] {
+    return this.#rows
+      .filter(({ way }) => way === undefined)
+      .map((row) => [
+        row.name,
+        time(row.details.ours.medianUs) + perSecond(row.details.ours),
+        row.alternative,
+        time(row.details.theirs.medianUs) + perSecond(row.details.theirs),
+        factor(row.ratio),
+        targetWords(row),
+      ]);
+  }
+}
+
+const ways = Object.keys(alternatives) as Way[];
+const driverHeads = ['driver: work', 'ours', 'plain drizzle', 'by hand', 'as it is copied'];
+const legend = ways.map((way) => `- ${alternatives[way]}`).join('\n');
+const otherHeads = ['what', 'median', 'next to', 'median', 'ratio', 'to reach'];
+
+function judged({ name, alternative, result, target }: ComparisonRow): Omit<Row, 'way'> {
+  const ratio = result.ratio.median;
+  const reached =
+    target &&
+    (target.atLeast === undefined || ratio >= target.atLeast) &&
+    (target.underUs === undefined || result.ours.medianUs < target.underUs);
+  return { name, alternative, ratio, target, reached, details: result };
+}
+
+function wayCell(row: Row | undefined): string {
+  if (row === undefined) return '';
+  const mark = row.reached === undefined ? '' : ` ${row.reached ? '✓' : '✗'}`;
+  return `${time(row.details.theirs.medianUs)}, ${factor(row.ratio)}${mark}`;
 }
 
 function time(us: number): string {

@@ -2,10 +2,12 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { startBenchDatabase } from './database.ts';
+import { benchDriver, drivers } from './drivers.ts';
 import { benchGateway } from './gateway.ts';
+import { benchHandle } from './handle.ts';
+import { benchPolicy } from './policy.ts';
 import { Report } from './report.ts';
 import { benchTokens } from './tokens.ts';
-import { benchPolicy, benchWithAuth } from './with-auth.ts';
 
 // What `npm run bench` runs: every promise about speed, next to its alternative, in one run on one machine.
 
@@ -13,12 +15,13 @@ const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
-    only: { type: 'string' },
+    only: { type: 'string', multiple: true },
   },
 });
-const benches = ['with-auth', 'policy', 'tokens', 'gateway'] as const;
-const wanted = (name: (typeof benches)[number]): boolean => values.only === undefined || values.only === name;
-if (values.only !== undefined && !benches.some((name) => name === values.only)) {
+const benches = [...drivers.map(({ name }) => name), 'handle', 'policy', 'tokens', 'gateway'];
+const only = values.only ?? benches;
+const wanted = (name: string): boolean => only.includes(name);
+if (!only.every((name) => benches.includes(name))) {
   process.stderr.write(`--only wants one of: ${benches.join(', ')}\n`);
   process.exit(2);
 }
@@ -30,7 +33,10 @@ const report = new Report(say);
 say('starting PostgreSQL, with 100,000 rows a table');
 const database = await startBenchDatabase();
 try {
-  if (wanted('with-auth')) await benchWithAuth(database, report, values.quick);
+  for (const driver of drivers) {
+    if (wanted(driver.name)) await benchDriver(driver, database, report, values.quick);
+  }
+  if (wanted('handle')) await benchHandle(report, values.quick);
   if (wanted('policy')) await benchPolicy(database, report, values.quick);
   if (wanted('tokens')) await benchTokens(report, values.quick);
   if (wanted('gateway')) await benchGateway(database, report, values.quick);

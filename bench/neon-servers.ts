@@ -1,0 +1,27 @@
+import { startNeonEndpoint } from '../test/support/neon-endpoint.ts';
+import { startNeonWebSocket } from '../test/support/neon-websocket.ts';
+
+// The process that bench/drivers/ starts for the drivers of Neon: what stands for Neon's proxy, in front of PostgreSQL.
+
+export interface NeonReady {
+  /** A URL, of which host and port count. */
+  readonly webSocketUrl: string;
+  readonly endpointUrl: string;
+}
+
+type Target = Parameters<typeof startNeonEndpoint>[0];
+
+process.once('message', (message) => {
+  void start(message as Target);
+});
+process.once('disconnect', () => process.exit());
+
+async function start(target: Target): Promise<void> {
+  const webSocket = await startNeonWebSocket(target);
+  const endpoint = await startNeonEndpoint(target);
+  const ready: NeonReady = {
+    webSocketUrl: webSocket.through('postgresql://proxy'),
+    endpointUrl: endpoint.url,
+  };
+  process.send?.(ready);
+}
