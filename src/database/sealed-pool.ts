@@ -76,8 +76,7 @@ export class SealedPool {
     try {
       return await this.#run(identity, named, {
         ...options,
-        // Where any statement is allowed, a function of the caller's own can stand behind the plainest read.
-        plain: this.#options.anyStatement !== true && known.every(({ isPlainRead }) => isPlainRead),
+        plain: known.every(({ isPlainRead }) => isPlainRead),
       });
     } catch (error) {
       if (!(error instanceof FlushError)) throw error;
@@ -103,7 +102,7 @@ export class SealedPool {
       const reusable = this.#seals.find(identity, login) ?? (await this.#seals.make(identity, login));
       const opening = this.#prologue(reusable);
       clean = Promise.resolve(false);
-      const leavesNothing = options.plain && !login.readsLeaveTraces;
+      const leavesNothing = this.#leavesNothing(options.plain, login);
       const flushed = await flush(client, [...before, opening, ...steps], {
         ...flushOptions,
         ...(!leavesNothing && { followUp: this.#reset }),
@@ -131,6 +130,11 @@ export class SealedPool {
       },
       prologue: (seal) => this.#prologue(seal),
       reset: this.#reset,
+      leavesNothing: (text) => {
+        const { isPlainRead } = this.#memory.recall(text);
+        const login = this.#logins.get(client);
+        return login !== undefined && this.#leavesNothing(isPlainRead, login);
+      },
       failed: (cause) => {
         this.#doubtLogin(client, cause);
       },
@@ -190,6 +194,11 @@ export class SealedPool {
     return { ...step, internal: true, name: this.#prepares ? step.name : undefined };
   }
 
+  // Where any statement is allowed, a function of the caller's own can stand behind the plainest read.
+  #leavesNothing(isPlainRead: boolean, login: Login): boolean {
+    return isPlainRead && this.#options.anyStatement !== true && !login.readsLeaveTraces;
+  }
+
   #loginOf(client: PgClient, identity: Identity): Login {
     const { role } = this.#options;
     if (identity.role !== role) {
@@ -243,6 +252,8 @@ interface SealedConnectionParts {
   readonly seal: () => Promise<ReusableSeal>;
   readonly prologue: (seal: ReusableSeal) => FlushStep;
   readonly reset: string;
+  /** Whether there is nothing to be cleared away after a statement of this text. */
+  readonly leavesNothing: (text: string) => boolean;
   readonly failed: (cause: unknown) => void;
   readonly giveBack: (clean: Promise<boolean>) => Promise<void>;
 }
@@ -261,6 +272,7 @@ export class SealedConnection {
   #status: Flushed['status'] | 'unused' = 'unused';
   /** Of the reset that went out with the end of the transaction: whether it succeeded. */
   #reset: Promise<boolean> | undefined;
+  #leftSomething = false;
   #released = false;
   /** The statement that is at work; resolves, and never rejects. */
   #busy: Promise<unknown> = Promise.resolve();
@@ -294,7 +306,8 @@ export class SealedConnection {
     return this.#inTurn(async () => {
       const isNothing = this.#state === 'new' || (this.#state === 'ended' && command === 'rollback');
       const steps = [{ ...step, transactionControl: true }];
-      if (!isNothing) return this.#flush(steps, 'ended', { followUp: this.#parts.reset });
+      const options = this.#leftSomething ? { followUp: this.#parts.reset } : {};
+      if (!isNothing) return this.#flush(steps, 'ended', options);
       this.#state = 'ended';
       return undefined;
     });
@@ -326,6 +339,8 @@ export class SealedConnection {
   }
 
   async #run(step: FlushStep, next: 'begun' | 'sealed'): Promise<Result> {
+    // A savepoint ends with its transaction.
+    if (step.transactionControl !== true && !this.#parts.leavesNothing(step.text)) this.#leftSomething = true;
     const opening = this.#state === 'new' ? [this.#begin] : [];
     const seal = next === 'sealed' && this.#state !== 'sealed' ? await this.#parts.seal() : undefined;
     if (seal !== undefined) opening.push(this.#parts.prologue(seal));

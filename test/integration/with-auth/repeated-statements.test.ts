@@ -287,6 +287,29 @@ describe('what a repeated statement leaves behind', () => {
     await expect(bob.execute(sql`select lastval()`)).rejects.toMatchObject({ cause: { code: '55000' } });
   });
 
+  it('is nothing where a transaction only reads, and cleared away where it does more', async () => {
+    const [ours, theirs] = [sql`select current_setting('app.mine', true) as mine`, `SET app.mine = 'kept'`];
+    const read = () => alice.transaction(async (tx) => tx.transaction((inner) => inner.$count(todos)));
+    const readAndLeave = () =>
+      alice.transaction(async (tx) => {
+        await tx.$count(todos);
+        await tx.execute(sql`select set_config('app.left', 'behind', false)`);
+      });
+    const failing = () =>
+      alice.transaction((tx) => tx.execute(sql`select id from todos where 1 / (select 0) = 1`));
+    await times(3, () => Promise.allSettled([read(), readAndLeave(), failing()]));
+
+    // A reset would take what the application has set on the connection.
+    await pool.query(theirs);
+    await times(3, read);
+    await expect(failing()).rejects.toMatchObject({ cause: { code: '22012' } });
+    expect((await db.execute(ours)).rows).toEqual([{ mine: 'kept' }]);
+    await readAndLeave();
+    expect((await db.execute(ours)).rows).toEqual([{ mine: '' }]);
+    const left = sql`select coalesce(current_setting('app.left', true), '') as left_behind`;
+    expect((await bob.execute(left)).rows).toEqual([{ left_behind: '' }]);
+  });
+
   it('is cleared away where a function of the owner, and not the statement, has set it', async () => {
     await runAsOwner(database.ownerUrl, [
       `CREATE FUNCTION noted(title text) RETURNS boolean LANGUAGE sql STABLE
