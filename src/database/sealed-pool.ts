@@ -16,7 +16,7 @@ import {
 } from './pg-client.ts';
 import { resetSession, resetSessionAndStatements } from './reset.ts';
 import type { loadStatementJudge } from './statement-judge.ts';
-import { StatementMemory } from './statement-memory.ts';
+import { StatementMemory, type KnownStatement } from './statement-memory.ts';
 
 export interface SealedPoolOptions {
   readonly pool: PgPool;
@@ -130,10 +130,13 @@ export class SealedPool {
       },
       prologue: (seal) => this.#prologue(seal),
       reset: this.#reset,
-      leavesNothing: (text) => {
-        const { isPlainRead } = this.#memory.recall(text);
+      recall: (text) => {
+        const { isPlainRead, name } = this.#memory.recall(text);
         const login = this.#logins.get(client);
-        return login !== undefined && this.#leavesNothing(isPlainRead, login);
+        return { name, isPlainRead: login !== undefined && this.#leavesNothing(isPlainRead, login) };
+      },
+      forgetName: (text) => {
+        this.#memory.forgetName(text);
       },
       failed: (cause) => {
         this.#doubtLogin(client, cause);
@@ -252,8 +255,9 @@ interface SealedConnectionParts {
   readonly seal: () => Promise<ReusableSeal>;
   readonly prologue: (seal: ReusableSeal) => FlushStep;
   readonly reset: string;
-  /** Whether there is nothing to be cleared away after a statement of this text. */
-  readonly leavesNothing: (text: string) => boolean;
+  /** What is known of a statement; a plain read is one after which there is nothing to be cleared away. */
+  readonly recall: (text: string) => KnownStatement;
+  readonly forgetName: (text: string) => void;
   readonly failed: (cause: unknown) => void;
   readonly giveBack: (clean: Promise<boolean>) => Promise<void>;
 }
@@ -339,16 +343,38 @@ export class SealedConnection {
   }
 
   async #run(step: FlushStep, next: 'begun' | 'sealed'): Promise<Result> {
-    // A savepoint ends with its transaction.
-    if (step.transactionControl !== true && !this.#parts.leavesNothing(step.text)) this.#leftSomething = true;
+    // A savepoint ends with its transaction, and leaves nothing either.
+    const isControl = step.transactionControl === true;
+    const { name, isPlainRead } = isControl ? unknownStatement : this.#parts.recall(step.text);
+    if (!isControl && !isPlainRead) this.#leftSomething = true;
     const opening = this.#state === 'new' ? [this.#begin] : [];
     const seal = next === 'sealed' && this.#state !== 'sealed' ? await this.#parts.seal() : undefined;
     if (seal !== undefined) opening.push(this.#parts.prologue(seal));
-    const result = await this.#flush([...opening, step], next);
+    const isPrepared = isPlainRead && name !== undefined && step.name === undefined;
+    const result = await (isPrepared
+      ? this.#read(opening, { ...step, name })
+      : this.#flush([...opening, step], next));
     if (seal !== undefined) seal.checked = true;
     return result;
   }
 
+  /**
+   * A plain read that has been prepared, or is now. What it reads may have changed meanwhile: in a savepoint of its own it
+   * can be run once more, and the transaction goes on. As it writes nothing, the savepoint costs no transaction id.
+   */
+  async #read(opening: readonly FlushStep[], step: FlushStep): Promise<Result> {
+    try {
+      return await this.#flush([...opening, savepoint, step, releaseSavepoint], 'sealed');
+    } catch (error) {
+      if (!(error instanceof FlushError)) throw error;
+      const again = { ...step, name: undefined };
+      const result = await this.#flush([rollbackToSavepoint, releaseSavepoint, again], 'sealed');
+      this.#parts.forgetName(step.text);
+      return result;
+    }
+  }
+
+  /** @throws FlushError when a prepared read was unfit; else what is its cause */
   async #flush(
     steps: readonly FlushStep[],
     next: 'begun' | 'sealed' | 'ended',
@@ -367,7 +393,7 @@ export class SealedConnection {
       if (!(error instanceof FlushError)) throw error;
       if (error.wasSent) this.#becomes(next, error);
       this.#parts.failed(error.cause);
-      throw error.cause;
+      throw error.isUnfit && steps.includes(savepoint) ? error : error.cause;
     }
   }
 
@@ -377,6 +403,16 @@ export class SealedConnection {
     this.#state = status === 'T' || status === 'E' ? next : 'ended';
     if (next === 'ended') this.#reset = clean;
   }
+}
+
+const unknownStatement: KnownStatement = { name: undefined, isPlainRead: false };
+
+const savepoint = savepointStep('savepoint drizzle_authorize', 'drizzle-authorize:savepoint');
+const releaseSavepoint = savepointStep('release drizzle_authorize', 'drizzle-authorize:release');
+const rollbackToSavepoint = savepointStep('rollback to drizzle_authorize');
+
+function savepointStep(text: string, name?: string): FlushStep {
+  return { text, name, internal: true, transactionControl: true };
 }
 
 function openingOf(begin: FlushStep): FlushStep {

@@ -133,6 +133,49 @@ describe('a statement that comes again', () => {
     await runAsOwner(database.ownerUrl, ['DROP TABLE shapes']);
   });
 
+  it('is answered in a transaction, which goes on, when its table has changed meanwhile', async () => {
+    await runAsOwner(database.ownerUrl, [
+      'CREATE TABLE forms (id int)',
+      'GRANT SELECT ON forms TO authenticated',
+      'INSERT INTO forms VALUES (1)',
+    ]);
+    const read = sql`select * from forms`;
+    const first = () =>
+      alice.transaction(async (tx) => [(await tx.execute(read)).rows, await tx.$count(todos)]);
+    const last = (title: string) =>
+      alice.transaction(async (tx) => {
+        await tx.insert(todos).values({ title });
+        return tx.transaction(async (inner) => [(await inner.execute(read)).rows, await inner.$count(todos)]);
+      });
+    const isPrepared = async () => (await prepared()).some((text) => text.includes('forms'));
+    await times(6, first);
+    expect(await isPrepared()).toBe(true);
+    await runAsOwner(database.ownerUrl, [`ALTER TABLE forms ADD COLUMN name text DEFAULT 'round'`]);
+    expect(await first()).toEqual([[{ id: 1, name: 'round' }], 2]);
+
+    await pool.end();
+    await open();
+    await times(6, first);
+    expect(await isPrepared()).toBe(true);
+    await runAsOwner(database.ownerUrl, ['ALTER TABLE forms ALTER COLUMN id TYPE text']);
+    expect(await last('one')).toEqual([[{ id: '1', name: 'round' }], 3]);
+    expect(await last('two')).toEqual([[{ id: '1', name: 'round' }], 4]);
+
+    // What fails for a reason of its own fails its savepoint, and what was before it stays.
+    let kept = 0;
+    const failing = () =>
+      alice.transaction(async (tx) => {
+        await tx.insert(todos).values({ title: `kept ${(kept += 1)}` });
+        const inner = tx.transaction((deeper) =>
+          deeper.execute(sql`select id from forms where 1 / (select 0) = 1`),
+        );
+        await expect(inner).rejects.toMatchObject({ cause: { code: '22012' } });
+      });
+    await times(7, failing);
+    expect(await alice.$count(todos)).toBe(4 + kept);
+    await runAsOwner(database.ownerUrl, ['DROP TABLE forms']);
+  });
+
   it('takes what its table has come to take meanwhile, and refuses what it never took', async () => {
     await runAsOwner(database.ownerUrl, [
       'CREATE TABLE visits (id int)',
