@@ -1,3 +1,5 @@
+import { loadStatementJudge } from '#statement-judge';
+
 import type { WithAuth } from './handle.ts';
 import { withAuthOverPools, type PoolDriver } from './pool-driver.ts';
 import { refuseRawQuery } from './refuse-raw-query.ts';
@@ -11,8 +13,9 @@ export type { Identity } from '../session/identity.ts';
 /** What `withAuth()` takes on every driver, and what this one can do besides. */
 export interface WithAuthOptions extends VerifyingOptions {
   /**
-   * Prepare the statements that come with each query, so that each connection plans them once. Default: true. `false`
-   * where something between here and Postgres cannot keep prepared statements.
+   * Prepare the statements that come with each query and, on Node, those that come again, from the fifth time on, a hundred
+   * at most, so that each connection plans them once. Default: true. `false` where something between here and Postgres
+   * cannot keep prepared statements.
    */
   readonly prepare?: boolean;
 }
@@ -62,5 +65,6 @@ const neonServerless: PoolDriver = {
   entry: 'neon-serverless',
   session: 'NeonSession',
   module: 'drizzle-orm/neon-serverless',
+  loadJudge: loadStatementJudge,
   ownMembers: { session: { query: refuseRawQuery, queryObjects: refuseRawQuery } },
 };

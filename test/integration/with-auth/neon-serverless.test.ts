@@ -3,6 +3,7 @@ import { eq, sql } from 'drizzle-orm';
 import { drizzle, type NeonDatabase } from 'drizzle-orm/neon-serverless';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
+import { loadStatementJudge } from '../../../src/database/statement-judge.ts';
 import { withAuth, type WithAuth, type WithAuthOptions } from '../../../src/driver/neon-serverless.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import {
@@ -213,6 +214,27 @@ describe('a new connection', () => {
       neonConfig.pipelineConnect = 'password';
     }
   });
+});
+
+it('prepares on Node what comes again, and needs no reset behind what only reads', async () => {
+  await loadStatementJudge();
+  const plain = connected({ max: 1 });
+  const [hers, his] = [plain.$withAuth(alice), plain.$withAuth(bob)];
+  for (let n = 0; n < 6; n += 1) {
+    for (const handle of [hers, his]) expect(await handle.$count(todos)).toBe(2);
+    // The look at a statement's tree takes a turn of the event loop.
+    await new Promise(setImmediate);
+  }
+  const statements = sql`select count(*)::int as n from pg_prepared_statements where statement like '%todos%'`;
+  expect((await plain.execute(statements)).rows).toEqual([{ n: 1 }]);
+  // A reset would take what the application has set on the connection.
+  await plain.execute(sql`set app.mine = 'kept'`);
+  await hers.$count(todos);
+  await hers.transaction((tx) => tx.$count(todos));
+  const mine = sql`select current_setting('app.mine', true) as mine`;
+  expect((await plain.execute(mine)).rows).toEqual([{ mine: 'kept' }]);
+  await hers.execute(mine);
+  expect((await plain.execute(mine)).rows).toEqual([{ mine: '' }]);
 });
 
 describe('a transaction', () => {
