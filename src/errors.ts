@@ -36,6 +36,7 @@ export const errorCodes = {
   ERR_MIGRATION_INCOMPLETE: 'the newest migration was not finished',
   ERR_SCHEMA_UNREADABLE: 'the Drizzle schema could not be loaded',
   ERR_POLICY_INVALID: 'a policy in the schema cannot be written to the database',
+  ERR_VIEW_UNPROTECTED: 'a view in the schema shows what policies hide',
   ERR_KIT_UNSUPPORTED: 'drizzle-kit was asked for something that cannot be done safely',
   ERR_ROLE_TAKEN: 'the role belongs to somebody else',
   ERR_PASSWORD_UNKNOWN: 'the role has a password that is not known here',

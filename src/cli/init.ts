@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-import { beforeKit, type GenerateOptions } from '../migration/generate.ts';
+import { writePrelude, type GenerateOptions } from '../migration/generate.ts';
 import { readMigrationsFolder } from '../migration/migrations-folder.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
 import { planInit, type FileStep, type InitPlan } from './init-plan.ts';
@@ -41,7 +41,7 @@ export const init: Command = {
     let prelude = plan.prelude && newPrelude;
     if (!dryRun) {
       for (const step of plan.files) await carryOut(step);
-      if (plan.prelude !== undefined) prelude = writePrelude(plan.prelude);
+      if (plan.prelude !== undefined) prelude = preparePrelude(plan.prelude);
     }
     if (values.json === true) print(JSON.stringify(summaryOf(plan, prelude)));
     else printPlan(plan, prelude, dryRun);
@@ -59,8 +59,8 @@ async function carryOut({ path, action, text }: FileStep): Promise<void> {
   await writeFile(path, text, { flag: action === 'write' ? 'wx' : 'w' });
 }
 
-function writePrelude(generate: GenerateOptions): string {
-  beforeKit(generate);
+function preparePrelude(generate: GenerateOptions): string {
+  writePrelude(generate);
   const { migrations } = readMigrationsFolder(generate.out, generate.line);
   return migrations.find(({ state }) => state !== undefined)?.path ?? generate.out;
 }

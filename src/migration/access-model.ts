@@ -162,6 +162,7 @@ function definition(policy: PgPolicy, reading: PolicyReading): PolicyDefinition 
   if (long !== undefined) throw refuse(`names the role "${long}", which Postgres would cut to 63 bytes`);
 
   const columns = policyMetadata(policy).columns?.map((column) => columnName(column, dialect));
+  if (columns?.length === 0) throw refuse('has an empty list of columns, so that nobody could use it');
   const foreign = columns?.find((column) => !reading.columns.includes(column));
   if (foreign !== undefined) throw refuse(`names the column "${foreign}", which the table does not have`);
 

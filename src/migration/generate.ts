@@ -1,6 +1,7 @@
 import { preludeComment, preludeStatements } from '../database/prelude.ts';
 import { AuthorizeError } from '../errors.ts';
 import { readAccessModel, type AccessModel, type AccessModelOptions } from './access-model.ts';
+import { checkAccess, type CheckAccessOptions } from './check-access.ts';
 import { generateCustom, type KitInvocation } from './drizzle-kit.ts';
 import type { KitLine } from './kit-line.ts';
 import {
@@ -16,8 +17,9 @@ import { accessChanged, closedModel, rewriteMigration, type Migration } from './
 import { findSchemaFiles, loadSchemaFiles } from './schema-files.ts';
 import { outlineOfSchema, type SchemaOutline } from './schema-outline.ts';
 import { joinStatements, splitStatements } from './statements.ts';
+import { readViews } from './view-definitions.ts';
 
-export interface GenerateOptions extends AccessModelOptions {
+export interface GenerateOptions extends AccessModelOptions, CheckAccessOptions {
   /** As in drizzle.config.ts. */
   readonly schema: string | readonly string[];
   /** The migrations folder. */
@@ -25,6 +27,8 @@ export interface GenerateOptions extends AccessModelOptions {
   readonly kit: KitInvocation;
   readonly line: KitLine;
 }
+
+type SchemaOptions = AccessModelOptions & Pick<GenerateOptions, 'schema'>;
 
 /** What the schema files say, before drizzle-kit has seen them. */
 export interface DeclaredSchema {
@@ -40,23 +44,36 @@ export type GenerateReport = readonly string[];
  * the first migration where there is none yet.
  *
  * @returns what the schema declares, and what was written
- * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`: nothing has been written
+ * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`, `ERR_VIEW_UNPROTECTED`: nothing has been written
  */
 export function beforeKit(options: GenerateOptions): {
   readonly declared: DeclaredSchema;
   readonly report: GenerateReport;
 } {
-  const exported = loadSchemaFiles(findSchemaFiles(options.schema, process.cwd()));
-  const model = readAccessModel(exported, options);
+  const { exported, model } = load(options);
+  checkAccess(model, readViews(exported, options), options);
   const declared = { model, outline: outlineOfSchema(exported, model, options.line) };
+  return { declared, report: ensurePrelude(options, model) };
+}
+
+/**
+ * Writes the first migration where there is none yet, whatever else generate would have to say about the schema.
+ *
+ * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`
+ */
+export function writePrelude(options: GenerateOptions): GenerateReport {
+  return ensurePrelude(options, readSchema(options));
+}
+
+function ensurePrelude(options: GenerateOptions, model: AccessModel): GenerateReport {
   const folder = readMigrationsFolder(options.out, options.line);
-  if (folder.state.prelude > 0) return { declared, report: [] };
+  if (folder.state.prelude > 0) return [];
 
   const file =
     folder.migrations.find((made) => isPlaceholder(made, ownNames.prelude)) ??
     makeRoom(options, ownNames.prelude);
   writeMigration(file, preludeSql(model.identityRoles));
-  return { declared, report: [`the auth schema written into ${file.path}`] };
+  return [`the auth schema written into ${file.path}`];
 }
 
 /**
@@ -64,8 +81,16 @@ export function beforeKit(options: GenerateOptions): {
  *
  * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`
  */
-export function readSchema(options: AccessModelOptions & Pick<GenerateOptions, 'schema'>): AccessModel {
-  return readAccessModel(loadSchemaFiles(findSchemaFiles(options.schema, process.cwd())), options);
+export function readSchema(options: SchemaOptions): AccessModel {
+  return load(options).model;
+}
+
+function load(options: SchemaOptions): {
+  readonly exported: readonly unknown[];
+  readonly model: AccessModel;
+} {
+  const exported = loadSchemaFiles(findSchemaFiles(options.schema, process.cwd()));
+  return { exported, model: readAccessModel(exported, options) };
 }
 
 /**

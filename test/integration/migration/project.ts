@@ -67,8 +67,10 @@ export async function createProject(config = '', authorizeOptions = '{}'): Promi
 
   const write = (file: string, text: string): Promise<void> => writeFile(join(folder, file), text);
   await write('package.json', '{ "name": "project", "private": true }');
-  const configure = (given: string): Promise<void> =>
-    write(
+  let configured = authorizeOptions;
+  const configure = (given: string): Promise<void> => {
+    configured = given;
+    return write(
       'drizzle.config.ts',
       `import { withAuthorize } from 'drizzle-authorize/kit';
 import { defineConfig } from 'drizzle-kit';
@@ -76,6 +78,7 @@ export default withAuthorize(defineConfig({
   dialect: 'postgresql', schema: './schema.ts', dbCredentials: { url: process.env['DATABASE_URL'] ?? '' }, ${config}
 }), ${given});`,
     );
+  };
   await configure(authorizeOptions);
 
   const kit: Project['kit'] = (command, env = {}) =>
@@ -102,7 +105,7 @@ export default withAuthorize(defineConfig({
   return {
     folder,
     copy: async () => {
-      const copy = await createProject(config, authorizeOptions);
+      const copy = await createProject(config, configured);
       await copy.write('schema.ts', await readFile(join(folder, 'schema.ts'), 'utf8'));
       return copy;
     },

@@ -24,6 +24,19 @@ describe('generate refuses, before it writes anything,', () => {
       'the policy "a" on public.todos has the same name as another policy of the table. (ERR_POLICY_INVALID)',
     ],
     [
+      'policies that lead in a circle',
+      table(
+        `selectPolicy('a', { to: authenticatedRole, using: sql\`exists (select from \${todos} as other)\` })`,
+      ),
+      'infinite recursion: public.todos "a" → public.todos. Let a policy of them read through',
+    ],
+    [
+      'a view that passes policies by',
+      `${table(`selectPolicy('a', { to: authenticatedRole, using: sql\`true\` })`)}
+       export const all = pg.pgView('all').as((qb) => qb.select().from(todos));`,
+      "the view public.all reads public.todos with its owner's rights, past the policies. Add .with(",
+    ],
+    [
       'a schema that does not load',
       'export const x = missing();',
       'could not be loaded: missing is not defined. (ERR_SCHEMA_UNREADABLE)',

@@ -64,6 +64,7 @@ export const driftChanges: readonly Change[] = [
        export const d_copy = pg.pgMaterializedView('d_copy').as((qb) => qb.select().from(d_default));
        export const d_count = pg.pgSequence('d_count');`,
     ],
+    ownerViews: ['d_view', 'd_copy'],
     byHand: {
       0: [byOwner(`GRANT ALL ON TABLES TO ${roles}`), byOwner(`GRANT ALL ON SEQUENCES TO ${roles}`)],
     },
@@ -91,6 +92,32 @@ export const driftChanges: readonly Change[] = [
         byOwner(`IN SCHEMA d_app GRANT ALL ON SEQUENCES TO ${roles}`),
       ],
     },
+  },
+  {
+    name: 'a role that no schema names keeps what it was given',
+    versions: ['', 'note: text(),', ''].map(
+      (column) =>
+        `export const d_house = pgSchema('d_house'); ${table('d_kept', view(), `number: serial(), ${column}`, 'd_house.table')}`,
+    ),
+    setup: [
+      'DO $$ BEGIN CREATE ROLE test_clerk; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$',
+    ],
+    custom: {
+      0: [
+        'GRANT USAGE ON SCHEMA d_house TO test_clerk;',
+        'GRANT SELECT, INSERT, TRUNCATE ON d_house.d_kept TO test_clerk;',
+        'GRANT UPDATE (user_id) ON d_house.d_kept TO test_clerk;',
+        'GRANT USAGE ON SEQUENCE d_house.d_kept_number_seq TO test_clerk;',
+      ].join('\n--> statement-breakpoint\n'),
+    },
+    given: [
+      'test_clerk: INSERT on d_house.d_kept',
+      'test_clerk: SELECT on d_house.d_kept',
+      'test_clerk: TRUNCATE on d_house.d_kept',
+      'test_clerk: UPDATE (user_id) on d_house.d_kept',
+      'test_clerk: USAGE on schema d_house',
+      'test_clerk: USAGE on the sequence of d_house.d_kept.number',
+    ],
   },
   {
     name: 'a role loses the way into a schema by hand',

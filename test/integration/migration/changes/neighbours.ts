@@ -29,6 +29,7 @@ export const neighbourChanges: readonly Change[] = [
   },
   {
     name: 'a view comes, changes and goes between policies',
+    ownerViews: ['k_view'],
     versions: [
       '',
       'export const k_view = pg.pgView("k_view").with({ securityInvoker: true }).as((qb) => qb.select().from(k_viewed));',
@@ -39,6 +40,7 @@ export const neighbourChanges: readonly Change[] = [
   },
   {
     name: 'a policy reads a view that changes',
+    ownerViews: ['k_lens'],
     versions: ['{ id: k_base.id }', '{ id: k_base.id, who: k_base.userId }', undefined].map(
       (fields) =>
         table('k_base', view()) +
@@ -51,6 +53,7 @@ export const neighbourChanges: readonly Change[] = [
   },
   {
     name: 'a materialized view and a sequence come, and nobody may use them',
+    ownerViews: ['k_copy'],
     versions: [
       table('k_source', view()),
       `${table('k_source', view())} export const k_copy = pg.pgMaterializedView('k_copy').as((qb) => qb.select().from(k_source)); export const k_count = pg.pgSequence('k_count');`,
