@@ -6,6 +6,7 @@ export { AuthorizeError, isAuthorizeError, type ErrorCode } from './errors.ts';
 export { auth, authUid } from './policy/auth.ts';
 export { crudPolicy, type CrudPolicyOptions } from './policy/crud-policy.ts';
 export { forceRLS } from './policy/force-rls.ts';
+export { memberOf, type MemberOfOptions } from './policy/member-of.ts';
 export {
   allPolicy,
   deletePolicy,

@@ -8,7 +8,7 @@ import type { ViewDefinition } from './view-definitions.ts';
 export type Command = 'select' | 'insert' | 'update' | 'delete';
 
 /** A policy of which Postgres asks something when a role runs a command on its table. */
-export interface AppliedPolicy {
+interface AppliedPolicy {
   readonly policy: PolicyDefinition;
   /** The tables that the expressions read which are asked, views followed that read as whoever asks. */
   readonly reads: readonly TableAccess[];

@@ -14,7 +14,9 @@ import { isForced, isIdentityRole, policyMetadata } from '../policy/metadata.ts'
 import { withLiterals } from '../policy/literals.ts';
 import { anonymousRole, authenticatedRole } from '../policy/roles.ts';
 import { grantsOf, type Grants } from './grants.ts';
+import { resolveMemberships, type MemberFunction } from './member-function.ts';
 import { createPolicy, type PolicyDefinition } from './policy-definition.ts';
+import { isRoleKeyword } from './quote-role.ts';
 import { breakpoint } from './statements.ts';
 import { compareText, qualifiedName, type TableName } from './table-name.ts';
 
@@ -26,6 +28,14 @@ export interface AccessModel {
   readonly declaredRoles: readonly string[];
   /** By qualified name. */
   readonly tables: readonly TableAccess[];
+  /** By name. */
+  readonly functions: readonly FunctionAccess[];
+}
+
+/** A function that policies call, with who may. */
+export interface FunctionAccess extends MemberFunction {
+  /** In order; `public` is everybody. */
+  readonly grantees: readonly string[];
 }
 
 export interface TableAccess extends TableName {
@@ -96,7 +106,22 @@ export function readAccessModel(exported: Iterable<unknown>, options: AccessMode
     identityRoles,
     declaredRoles: [...roles.keys()].toSorted(compareText),
     tables: access.toSorted((a, b) => compareText(qualifiedName(a), qualifiedName(b))),
+    functions: functionsOf(access),
   };
+}
+
+function functionsOf(tables: readonly TableAccess[]): readonly FunctionAccess[] {
+  const functions = new Map<string, { readonly made: MemberFunction; readonly grantees: Set<string> }>();
+  for (const { grantees, functions: called } of tables.flatMap(({ policies }) => policies)) {
+    for (const made of called) {
+      const known = functions.get(made.name) ?? { made, grantees: new Set<string>() };
+      functions.set(made.name, known);
+      for (const role of grantees) if (!isRoleKeyword(role)) known.grantees.add(role);
+    }
+  }
+  return [...functions.values()]
+    .map(({ made, grantees }) => ({ ...made, grantees: [...grantees].toSorted(compareText) }))
+    .toSorted((a, b) => compareText(a.name, b.name));
 }
 
 interface Reading {
@@ -166,11 +191,14 @@ function definition(policy: PgPolicy, reading: PolicyReading): PolicyDefinition 
   const foreign = columns?.find((column) => !reading.columns.includes(column));
   if (foreign !== undefined) throw refuse(`names the column "${foreign}", which the table does not have`);
 
+  const functions = new Map<string, MemberFunction>();
   const expression = (value: SQL | undefined): string | undefined => {
     if (!value) return undefined;
     try {
       // A copy: the schema's own object is drizzle-kit's to read. Values become literals, since `$1` is no policy.
-      const { sql: text, params } = dialect.sqlToQuery(sql`${withLiterals(value)}`.inlineParams());
+      const resolved = resolveMemberships(withLiterals(value), dialect);
+      const { sql: text, params } = dialect.sqlToQuery(sql`${resolved.expression}`.inlineParams());
+      for (const made of resolved.functions) functions.set(made.name, made);
       if (params.length > 0) throw new TypeError('contains a placeholder, for which nobody can give a value');
       return text;
     } catch (error) {
@@ -186,8 +214,10 @@ function definition(policy: PgPolicy, reading: PolicyReading): PolicyDefinition 
     using: expression(policy.using),
     withCheck: expression(policy.withCheck),
     columns,
+    functions: [...functions.values()],
   };
-  if (createPolicy(table, result).includes(breakpoint)) throw refuse(`contains "${breakpoint}"`);
+  const written = [createPolicy(table, result), ...result.functions.map(({ create }) => create)];
+  if (written.some((statement) => statement.includes(breakpoint))) throw refuse(`contains "${breakpoint}"`);
   return result;
 }
 

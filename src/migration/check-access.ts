@@ -3,6 +3,7 @@ import { createAccessGraph, type AccessGraph, type Command } from './access-grap
 import type { AccessModel, TableAccess } from './access-model.ts';
 import { findCycle } from './policy-cycles.ts';
 import type { PolicyDefinition } from './policy-definition.ts';
+import { isRoleKeyword } from './quote-role.ts';
 import { compareText, qualifiedName, type TableName } from './table-name.ts';
 import type { ViewDefinition } from './view-definitions.ts';
 
@@ -23,7 +24,10 @@ export function checkAccess(
   views: readonly ViewDefinition[],
   { ownerViews = [] }: CheckAccessOptions = {},
 ): void {
-  for (const table of model.tables) refuseUnusablePolicies(table);
+  for (const table of model.tables) {
+    refuseUnusablePolicies(table);
+    refuseBoundMemberships(model, table);
+  }
   const graph = createAccessGraph(model, views);
   for (const table of model.tables) {
     if (!table.rowSecurity) continue;
@@ -83,6 +87,33 @@ function refuseUnusablePolicies(table: TableAccess): void {
       { hint: 'Say in using which rows may be changed.' },
     );
   }
+}
+
+// What memberOf() makes reads with the rights of an owner that FORCE has bound to the policies as well.
+function refuseBoundMemberships(model: AccessModel, table: TableAccess): void {
+  for (const policy of table.policies) {
+    for (const read of policy.functions.flatMap(({ reads }) => reads)) {
+      const bound = model.tables.find(
+        (other) => other.forced && qualifiedName(other) === qualifiedName(read) && !letsOwnerRead(other),
+      );
+      if (!bound) continue;
+      throw new AuthorizeError(
+        'ERR_POLICY_INVALID',
+        `the policy "${policy.name}" on ${place(table)} asks memberOf() of ${place(bound)}, which binds its owner and shows it no row`,
+        { hint: `Give ${place(bound)} a select policy for current_user with \`true\`, or do not force it.` },
+      );
+    }
+  }
+}
+
+function letsOwnerRead({ policies }: TableAccess): boolean {
+  return policies.some(
+    (policy) =>
+      policy.as === 'permissive' &&
+      (policy.for === 'select' || policy.for === 'all') &&
+      policy.using !== undefined &&
+      policy.to.some(isRoleKeyword),
+  );
 }
 
 function letsUpdate(policy: PolicyDefinition, role: string): boolean {

@@ -16,6 +16,8 @@ export interface MigrationState {
   readonly managedRoles: readonly string[];
   /** By qualified name. */
   readonly tables: readonly TableState[];
+  /** Who may call the functions of policies, by name; absent when there are none. */
+  readonly functions?: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface TableState extends TableName {
@@ -57,7 +59,7 @@ export function preludeState(identityRoles: readonly string[]): MigrationState {
 
 /** The state that a migration to the model leads to. Row level security that is on stays on. */
 export function stateOf(model: AccessModel, previous: MigrationState): MigrationState {
-  const grantees = model.tables
+  const granted = model.tables
     .flatMap((table) => Object.keys(table.grants))
     .filter((role) => role !== 'public');
   const guarded = new Set(previous.tables.filter((table) => table.rowSecurity).map(qualifiedName));
@@ -65,11 +67,14 @@ export function stateOf(model: AccessModel, previous: MigrationState): Migration
     version: stateVersion,
     prelude: previous.prelude,
     identityRoles: model.identityRoles,
-    managedRoles: [...new Set([...model.identityRoles, ...grantees])].toSorted(compareText),
+    managedRoles: [...new Set([...model.identityRoles, ...granted])].toSorted(compareText),
     tables: model.tables.map((table) => ({
       ...tableState(table),
       rowSecurity: table.rowSecurity || guarded.has(qualifiedName(table)),
     })),
+    ...(model.functions.length > 0 && {
+      functions: Object.fromEntries(model.functions.map(({ name, grantees }) => [name, grantees])),
+    }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import { quoteIdentifier } from '../database/quote-identifier.ts';
+import type { MemberFunction } from './member-function.ts';
 import { quoteRole } from './quote-role.ts';
 import { qualifiedName, type TableName } from './table-name.ts';
 
@@ -19,6 +20,8 @@ export interface PolicyDefinition {
   readonly withCheck: string | undefined;
   /** Columns that the privilege is limited to. */
   readonly columns: readonly string[] | undefined;
+  /** What `memberOf()` in the expressions stands for. */
+  readonly functions: readonly MemberFunction[];
 }
 
 /** The statement that creates the policy. @see https://www.postgresql.org/docs/current/sql-createpolicy.html */

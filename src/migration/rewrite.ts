@@ -13,6 +13,7 @@ import {
   sequenceUsage,
 } from './access-statements.ts';
 import { changeWords } from './change-words.ts';
+import { functionStatements } from './function-statements.ts';
 import { privilegeList, type Grants } from './grants.ts';
 import type { MigrationInput } from './migration-input.ts';
 import { renderHeader, stateOf, type MigrationState } from './migration-state.ts';
@@ -60,6 +61,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
   const created = tables.filter((table) => table.existsAfter && !table.existsBefore);
   const remaining = tables.filter((table) => table.existsAfter);
   const policies = remaining.flatMap((table) => table.create);
+  const functions = functionStatements(previous, model, { tables, anew });
 
   const statements = [
     ...roles.added.map(createRole),
@@ -74,15 +76,18 @@ export function rewriteMigration(input: MigrationInput): Migration {
         (policy) => `DROP POLICY IF EXISTS ${quoteIdentifier(policy)} ON ${qualifiedName(table)}`,
       ),
     ),
+    ...functions.drop,
     ...kit.flatMap(({ statement, ...known }) => keep(statement, known)),
     ...revokeAll(created, grantees),
     ...remaining.flatMap((table) =>
       table.next?.rowSecurity ? [`ALTER TABLE ${qualifiedName(table)} ENABLE ROW LEVEL SECURITY`] : [],
     ),
     ...remaining.flatMap(forceRowSecurity),
+    ...functions.create,
     ...policies,
     // Policies that are for everybody were, until here, those of before.
     ...(roles.added.length > 0 ? [grantAuthUsage(roles.added)] : []),
+    ...functions.grant,
     ...grantSchemaUsage(remaining, state),
     ...remaining.flatMap((table) => [
       ...Object.entries(table.next?.grants ?? {}).map(
@@ -150,6 +155,7 @@ export function closedModel(previous: MigrationState, after: Snapshot, final: Ac
       ...final.tables.flatMap((table) => table.policies.flatMap((policy) => policy.to)),
     ],
     tables: tables.toSorted((a, b) => compareText(qualifiedName(a), qualifiedName(b))),
+    functions: [],
   };
 }
 

@@ -13,6 +13,9 @@ import { markForced } from './metadata.ts';
  *
  * @returns the table itself
  * @example
+ * import { allPolicy, authenticatedRole, authUid, forceRLS } from 'drizzle-authorize';
+ * import { pgTable, text } from 'drizzle-orm/pg-core';
+ *
  * export const todos = forceRLS(
  *   pgTable('todos', { userId: text('user_id') }, (t) => [
  *     allPolicy('own todos', { to: authenticatedRole, using: authUid(t.userId) }),

@@ -1,14 +1,24 @@
 import type { AnyPgColumn, PgPolicy, PgRole, PgTable } from 'drizzle-orm/pg-core';
+import type { SQL, SQLChunk } from 'drizzle-orm/sql/sql';
 
 // What drizzle's own objects have no field for hangs on registered symbols: drizzle-orm can be loaded twice
 // in one process (drizzle-kit does), and a WeakMap in one copy would not be seen by the other.
 const policyKey = Symbol.for('drizzle-authorize:policy');
 const identityRoleKey = Symbol.for('drizzle-authorize:identity-role');
 const forcedKey = Symbol.for('drizzle-authorize:force');
+const membershipKey = Symbol.for('drizzle-authorize:membership');
 
 export interface PolicyMetadata {
   /** Columns that an insert or update policy is limited to; absent means the whole table. */
   readonly columns?: readonly AnyPgColumn[];
+}
+
+/** What `memberOf()` was told. */
+export interface Membership {
+  readonly user: AnyPgColumn;
+  readonly group: AnyPgColumn;
+  readonly on: SQL | undefined;
+  readonly where: SQL | undefined;
 }
 
 /** Marks a policy as written by a helper of this package. */
@@ -38,4 +48,16 @@ export function markForced(table: PgTable): void {
 /** True for a table whose owner is to be bound by its policies, too. */
 export function isForced(table: PgTable): boolean {
   return Reflect.get(table, forcedKey) === true;
+}
+
+/** Marks a piece of SQL text as a call of a function that the migration has yet to name. */
+export function markMembership(chunk: SQLChunk, membership: Membership): void {
+  if (typeof chunk === 'object' && chunk !== null) {
+    Object.defineProperty(chunk, membershipKey, { value: membership });
+  }
+}
+
+export function membershipOf(chunk: SQLChunk): Membership | undefined {
+  if (typeof chunk !== 'object' || chunk === null) return undefined;
+  return Reflect.get(chunk, membershipKey) as Membership | undefined;
 }

@@ -7,6 +7,8 @@ export interface AccessCatalog {
   readonly rowSecurity: readonly string[];
   /** Tables that bind their owners, too. */
   readonly forced: readonly string[];
+  /** Definitions of the functions that policies call. */
+  readonly functions: readonly string[];
   /** `role: PRIVILEGE on place`, one a line, for everybody but the owner. */
   readonly privileges: readonly string[];
   readonly identityRoles: readonly string[];
@@ -43,6 +45,8 @@ const relations = `
   ) AS owner ON true
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${ours}`;
 
+const isMemberFunction = `pronamespace = 'auth'::regnamespace AND proname ~ '^member_of_'`;
+
 const privileges = `
   WITH relation AS (${relations}), held AS (
     SELECT place, relowner AS owner, acl.grantee, acl.privilege_type AS privilege, acl.is_grantable
@@ -51,6 +55,9 @@ const privileges = `
     SELECT place, relowner, acl.grantee, format('%s (%s)', acl.privilege_type, attname), acl.is_grantable
     FROM relation JOIN pg_attribute ON attrelid = oid, aclexplode(attacl) AS acl
     WHERE NOT attisdropped
+    UNION ALL
+    SELECT 'auth.' || proname, proowner, acl.grantee, acl.privilege_type, acl.is_grantable
+    FROM pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner))) AS acl WHERE ${isMemberFunction}
     UNION ALL
     SELECT 'schema ' || nspname, nspowner, acl.grantee, acl.privilege_type, acl.is_grantable
     FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) AS acl WHERE ${ours}
@@ -86,6 +93,7 @@ export async function readAccessCatalog(ownerUrl: string): Promise<AccessCatalog
     policies: found.toSorted((a, b) => (a.place < b.place ? -1 : 1)),
     rowSecurity: await lines(rowSecurity),
     forced: await lines(forced),
+    functions: await lines(`SELECT pg_get_functiondef(oid) AS line FROM pg_proc WHERE ${isMemberFunction}`),
     privileges: await lines(privileges),
     identityRoles: await lines('SELECT name AS line FROM auth.identity_roles'),
   };

@@ -44,6 +44,7 @@ export async function expectCatalogsEqualSchema(
   );
   expect(fresh.rowSecurity).toEqual(declared.rowSecurity);
   expect(fresh.forced).toEqual(declared.forced);
+  expect(fresh.functions.map((text) => /auth\.(\w+)/.exec(text)?.[1])).toEqual(declared.functions);
   expect(fresh.privileges).toEqual(declared.privileges);
   expect(fresh.identityRoles).toEqual(declared.identityRoles);
 
@@ -55,6 +56,7 @@ export async function expectCatalogsEqualSchema(
     expect(enforced, name).toEqual({
       policies: fresh.policies,
       forced: fresh.forced,
+      functions: fresh.functions,
       privileges: [...new Set([...fresh.privileges, ...given])].toSorted(),
       identityRoles: fresh.identityRoles,
     });

@@ -5,6 +5,7 @@ import { columnChanges } from './changes/columns.ts';
 import { driftChanges } from './changes/drift.ts';
 import { expressionChanges } from './changes/expressions.ts';
 import { forceChanges } from './changes/force.ts';
+import { memberChanges } from './changes/members.ts';
 import { nameChanges } from './changes/names.ts';
 import { neighbourChanges } from './changes/neighbours.ts';
 import { policyChanges } from './changes/policies.ts';
@@ -15,7 +16,7 @@ import { expectHistoryToHold, together } from './history.ts';
 // One of each kind, several at once; changes.full.test.ts has all of them, each alone.
 describe('what the schema declares is what the database enforces, after changes of', () => {
   it.each<[string, readonly Change[]]>([
-    ['policies', [...policyChanges, ...forceChanges]],
+    ['policies', [...policyChanges, ...forceChanges, ...memberChanges]],
     ['tables and columns', [...tableChanges, ...columnChanges]],
     ['roles and names', [...roleChanges, ...nameChanges]],
     ['values, views, and by hand', [...expressionChanges, ...neighbourChanges, ...driftChanges]],

@@ -8,6 +8,8 @@ export interface DeclaredAccess {
   readonly policies: Readonly<Record<string, string>>;
   readonly rowSecurity: readonly string[];
   readonly forced: readonly string[];
+  /** Their names. */
+  readonly functions: readonly string[];
   readonly privileges: readonly string[];
   readonly identityRoles: readonly string[];
 }
@@ -64,15 +66,26 @@ export function declaredAccess(model: AccessModel): DeclaredAccess {
       .filter((table) => table.forced)
       .map(placeOf)
       .toSorted(),
+    functions: model.functions.map(({ name }) => name),
     privileges: [
       ...new Set([
         ...privileges,
+        ...model.functions.flatMap(({ name }) =>
+          callersOf(model, name).map((role) => `${role}: EXECUTE on auth.${name}`),
+        ),
         'public: USAGE on schema public',
         ...model.identityRoles.map((role) => `${role}: USAGE on schema auth`),
       ]),
     ].toSorted(),
     identityRoles: [...model.identityRoles].toSorted(),
   };
+}
+
+function callersOf(model: AccessModel, name: string): readonly string[] {
+  return model.tables
+    .flatMap(({ policies }) => policies)
+    .filter((policy) => `${policy.using} ${policy.withCheck}`.includes(`auth.${name}()`))
+    .flatMap(({ grantees }) => grantees.filter((role) => !keywords.has(role)));
 }
 
 interface HeldPrivilege {

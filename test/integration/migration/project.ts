@@ -48,7 +48,7 @@ import * as pg from 'drizzle-orm/pg-core';
 import { bigserial, boolean, index, integer, pgEnum, pgPolicy, pgRole, pgSchema, pgTable, serial, text } from 'drizzle-orm/pg-core';
 import {
   allPolicy, anonymousRole, auth, authUid, authenticatedRole, crudPolicy, deletePolicy, forceRLS, identityRole,
-  insertPolicy, selectPolicy, updatePolicy,
+  insertPolicy, memberOf, selectPolicy, updatePolicy,
 } from 'drizzle-authorize';
 `;
 

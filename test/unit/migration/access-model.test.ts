@@ -1,13 +1,25 @@
 import { eq, sql } from 'drizzle-orm';
-import { bigserial, integer, pgPolicy, pgRole, pgSchema, pgTable, serial, text } from 'drizzle-orm/pg-core';
+import {
+  bigserial,
+  boolean,
+  integer,
+  pgPolicy,
+  pgRole,
+  pgSchema,
+  pgTable,
+  serial,
+  text,
+} from 'drizzle-orm/pg-core';
 import { describe, expect, it } from 'vitest';
 
 import {
   anonymousRole,
   authenticatedRole,
   authUid,
+  forceRLS,
   identityRole,
   insertPolicy,
+  memberOf,
   selectPolicy,
   updatePolicy,
 } from '../../../src/index.ts';
@@ -183,4 +195,71 @@ it('identity roles are the two standard ones, then the exported ones by name', (
   ]);
   expect(model.identityRoles).toEqual(['authenticated', 'anonymous', 'editor', 'zoe']);
   expect(model.declaredRoles).toEqual(['anonymous', 'editor', 'plain', 'zoe']);
+});
+
+describe('FORCE', () => {
+  const own = pgTable('own', { id: text() }, () => [selectPolicy('p', { to: 'bob', using: sql`true` })]);
+  const bare = pgTable('bare', { id: text() });
+  const linked = pgPolicy('p', { using: sql`true` }).link(
+    pgSchema('storage').table('objects', { id: text() }),
+  );
+  const forced = (exported: readonly unknown[], force?: boolean): readonly string[] =>
+    readAccessModel(exported, { force }).tables.flatMap((table) => (table.forced ? [table.name] : []));
+
+  it('is for no table, for one, or for all of the schema that have row level security', () => {
+    expect(forced([own, bare, linked])).toEqual([]);
+    expect(forced([own, bare, linked], true)).toEqual(['own']);
+    const one = forceRLS(pgTable('one', { id: text() }));
+    expect(forced([own, one])).toEqual(['one']);
+    expect(readAccessModel([one]).tables[0]?.rowSecurity).toBe(true);
+  });
+});
+
+describe('memberOf', () => {
+  const members = pgTable('members', { userId: text(), orgId: integer(), role: text(), on: boolean() });
+  const todos = (...wheres: readonly string[]) =>
+    pgTable('todos', { orgId: integer() }, (t) =>
+      wheres.map((where, index) =>
+        selectPolicy(`p${index}`, {
+          to: index === 0 ? authenticatedRole : 'public',
+          using: memberOf(t.orgId, {
+            user: members.userId,
+            group: members.orgId,
+            where: eq(members.role, where),
+          }),
+        }),
+      ),
+    );
+
+  it('is one function for all policies that ask the same, for the roles of all of them', () => {
+    const { functions, tables } = readAccessModel([todos('a', 'a'), members], { casing: 'snake_case' });
+    const [made] = functions;
+    expect(functions).toHaveLength(1);
+    expect(made?.grantees).toEqual(['authenticated', 'public']);
+    expect(made?.create).toContain('RETURNS SETOF "public"."members"."org_id"%TYPE');
+    expect(made?.create).toContain(
+      `"members"."user_id" = (SELECT auth.user_id()) AND ("members"."role" = 'a'\n)`,
+    );
+    expect(tables.find(({ name }) => name === 'todos')?.policies[0]?.using).toBe(
+      `"todos"."org_id" = any(array(select auth.${made?.name}()))`,
+    );
+  });
+
+  it('is another function when it asks something else', () => {
+    const names = readAccessModel([todos('a', 'b')]).functions.map(({ name }) => name);
+    expect(new Set(names).size).toBe(2);
+    for (const name of names) expect(name).toMatch(/^member_of_members_[0-9a-f]{12}$/);
+  });
+
+  it('needs a column in which a sub can be', () => {
+    const table = pgTable('todos', { orgId: integer() }, (t) => [
+      selectPolicy('p', {
+        to: 'bob',
+        using: memberOf(t.orgId, { user: members.on, group: members.orgId }),
+      }),
+    ]);
+    expect(() => readAccessModel([table])).toThrow(
+      'the policy "p" on public.todos asks memberOf() for the column "on", which is no text, uuid or integer',
+    );
+  });
 });

@@ -16,7 +16,9 @@ import {
   anonymousRole,
   authenticatedRole,
   authUid,
+  forceRLS,
   insertPolicy,
+  memberOf,
   selectPolicy,
   updatePolicy,
 } from '../../../src/index.ts';
@@ -202,4 +204,22 @@ describe('a policy that nobody can use', () => {
     ]);
     expect(check([table])).toThrow('has an empty list of columns');
   });
+});
+
+it('memberOf of a table that binds its owner needs a policy for the owner', () => {
+  const bound = (...policies: readonly PgPolicy[]) => {
+    const table = forceRLS(members(...policies));
+    const { userId } = table;
+    return [
+      table,
+      pgTable('todos', { userId: text() }, (t) => [
+        selectPolicy('view', { to: 'bob', using: memberOf(t.userId, { user: userId, group: userId }) }),
+      ]),
+    ];
+  };
+  expect(check(bound())).toThrow(
+    'the policy "view" on public.todos asks memberOf() of public.members, which binds its owner and shows it no row',
+  );
+  const owner = pgPolicy('owner', { for: 'select', to: 'current_user', using: sql`true` });
+  expect(check(bound(owner))).not.toThrow();
 });

@@ -12,6 +12,7 @@ import {
   deletePolicy,
   identityRole,
   insertPolicy,
+  memberOf,
   selectPolicy,
   updatePolicy,
 } from '../../../src/index.ts';
@@ -204,5 +205,33 @@ describe('identity roles', () => {
     expect(isIdentityRole(pgRole('reporter'))).toBe(false);
     expect(() => identityRole('')).toThrow(TypeError);
     expect(() => identityRole('x'.repeat(64))).toThrow(TypeError);
+  });
+});
+
+describe('memberOf', () => {
+  const members = pgTable('members', { userId: text('user_id'), orgId: text('org_id') });
+  const teams = pgTable('teams', { id: text(), orgId: text('org_id') });
+
+  it('compares the column with an array that is made once a query', () => {
+    expect(textOf(memberOf(todos.orgId, { user: members.userId, group: members.orgId }))).toBe(
+      '"todos"."org_id" = any(array(select auth.member_of()))',
+    );
+  });
+
+  it('needs to be told how two tables are joined', () => {
+    const options = { user: members.userId, group: teams.id };
+    expect(() => memberOf(todos.orgId, options)).toThrow(
+      new TypeError('memberOf: on is missing, and user and group are columns of two tables'),
+    );
+    expect(() => memberOf(todos.orgId, { ...options, on: eq(teams.orgId, members.orgId) })).not.toThrow();
+  });
+
+  it.each([
+    ['user', { group: members.orgId }],
+    ['group', { user: members.userId }],
+  ])('needs %s', (name, options) => {
+    expect(() => memberOf(todos.orgId, options as never)).toThrow(
+      new TypeError(`memberOf: ${name} is missing`),
+    );
   });
 });
