@@ -6,6 +6,7 @@ import { changedAuthFunctions } from './auth-functions.ts';
 import { withCutNames } from './cut-names.ts';
 import { readDatabaseAccess } from './database-access.ts';
 import { differences, type Difference } from './differences.ts';
+import { changedMemberFunctions } from './member-functions.ts';
 import { normalisePolicies, type NormalisedPolicy } from './normalised-policies.ts';
 
 /**
@@ -31,7 +32,10 @@ export async function compareWithDatabase(
         const key = qualifiedName(table);
         if (there.has(key)) normalised.set(key, await normalisePolicies(client, table));
       }
-      const functions = await changedAuthFunctions(client);
+      const functions = new Map([
+        ...(await changedAuthFunctions(client)),
+        ...(await changedMemberFunctions(client, model.functions)),
+      ]);
       return differences({ model, database, normalised, functions });
     } finally {
       await client.query('ROLLBACK');

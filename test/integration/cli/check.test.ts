@@ -27,6 +27,10 @@ export const todos = pgTable('c_todos', {
     using: sql\`exists (select from \${notes} where \${notes.userId} = c_todos.user_id and \${notes.text} like 'a%') or true\` }),
   insertPolicy('add', { to: worker, withCheck: sql\`public.c_todos.title <> 'public.c_todos.title'\` }),
 ]);
+export const members = pgTable('c_members', { userId: text('user_id'), orgId: integer('org_id') });
+export const rows = pgTable('c_rows', { orgId: integer('org_id') }, (t) => [
+  selectPolicy('org', { to: [authenticatedRole, worker], using: memberOf(t.orgId, { user: members.userId, group: members.orgId }) }),
+]);
 export const closed = pgTable('c_closed', { id: integer().primaryKey() }).enableRLS();
 export const bound = forceRLS(pgTable('c_bound', { id: integer().primaryKey() }));`;
 
@@ -187,6 +191,16 @@ describe('says what was changed by hand:', () => {
         'auth.uid(): function: is missing',
         'auth.user_id(): function: is not as this release writes it',
         'roles: role: anonymous is an identity role in the schema alone: it gets no error without a seal',
+      ],
+    ],
+    [
+      'a function that tells of memberships',
+      `DO $$ DECLARE f text := (SELECT oid::regprocedure FROM pg_proc WHERE proname ~ '^member_of_'); BEGIN
+         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC; ALTER FUNCTION %s SECURITY INVOKER', f, f); END $$;
+        CREATE FUNCTION auth.member_of_old() RETURNS SETOF int LANGUAGE sql AS 'SELECT 1'`,
+      [
+        /^auth\.member_of_c_members_\w+\(\): function: is not as the schema has it; may be called by authenticated, everybody, test_c_worker in the database; the schema says authenticated, test_c_worker$/,
+        'auth.member_of_old(): function: is in the database alone',
       ],
     ],
     [
