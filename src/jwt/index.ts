@@ -1,7 +1,14 @@
 export { KeySetError, TokenError } from '../errors.ts';
+export type { ClaimPath, ClaimRule } from './claim-rule.ts';
 export { customKeys, type CustomKeysOptions } from './custom-keys.ts';
 export type { Fetch } from './fetch-key-set.ts';
 export type { VerifiedIdentity } from './verified-identity.ts';
 export { jwks, type JwksOptions } from './jwks.ts';
 export type { Provider, ProviderKeys, ProviderOptions } from './provider.ts';
+export { auth0, type Auth0Options } from './providers/auth0.ts';
+export { clerk, type ClerkOptions } from './providers/clerk.ts';
+export { cognito, type CognitoOptions } from './providers/cognito.ts';
+export { firebase, type FirebaseOptions } from './providers/firebase.ts';
+export type { PresetOptions } from './providers/preset.ts';
+export { supabase, type SupabaseOptions } from './providers/supabase.ts';
 export { createVerifier, type Verifier, type VerifierOptions, type VerifyOptions } from './verifier.ts';

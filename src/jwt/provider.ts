@@ -1,13 +1,16 @@
 import type { JSONWebKeySet } from 'jose';
 import { asymmetricAlgorithms, fewestSecretBytes, keyFits, symmetricAlgorithms } from './algorithm.ts';
+import { areClaimRules, type ClaimPath, type ClaimRule, isClaimPath } from './claim-rule.ts';
+import { deepFreeze } from './deep-freeze.ts';
+import { isSecureUrl } from './secure-url.ts';
 
 /** Where the keys of a provider are: at a URL, at hand, or a secret that is shared with whoever signs. */
 export type ProviderKeys =
   { readonly jwksUrl: URL } | { readonly jwks: JSONWebKeySet } | { readonly secret: Uint8Array<ArrayBuffer> };
 
 /**
- * Who issues tokens, as data: {@link jwks} and {@link customKeys} make one, {@link createVerifier} reads it.
- * Frozen.
+ * Who issues tokens, as data: {@link jwks}, {@link customKeys} and the presets make one, {@link createVerifier} reads
+ * it. Frozen.
  */
 export interface Provider {
   /** What error messages call it. */
@@ -21,6 +24,18 @@ export interface Provider {
   readonly algorithms: readonly string[];
   /** The Postgres roles that this provider's tokens may be used for. */
   readonly roles: readonly string[];
+  /** The claim that names the one of `roles` that a token may be used for. `null`: each of them. */
+  readonly roleFrom: string | null;
+  /** The claim that says who the user is, and becomes `sub` of the identity. */
+  readonly userIdClaim: string;
+  /** Where a token says which organisation the user acts in, the first that is there; empty if nowhere. */
+  readonly organizationClaims: readonly ClaimPath[];
+  /** Where a token says which roles the user has in the application: never the Postgres role. */
+  readonly roleClaims: readonly ClaimPath[];
+  /** The longest time between `iat` and `exp` that is accepted. `null`: any. */
+  readonly maxLifetimeSeconds: number | null;
+  /** What else must hold of a token; all of it. */
+  readonly rules: readonly ClaimRule[];
 }
 
 /** What all providers have in common, as the user writes it. */
@@ -40,22 +55,56 @@ export interface ProviderOptions {
   readonly algorithms?: readonly string[] | undefined;
   /** The Postgres roles that tokens may be used for. Default: `['authenticated']`. */
   readonly roles?: readonly string[] | undefined;
+  /**
+   * The claim that names the role which a token may be used for. It must be one of `roles`, and the one that the
+   * connection is for; the claim never chooses a connection. Default: no claim is asked, and a token may be used for
+   * each of `roles`.
+   */
+  readonly roleFrom?: string | undefined;
+  /**
+   * The claim that says who the user is: text, which becomes `sub` of the identity and thereby `auth.user_id()`. If
+   * the token has another `sub`, that is kept as `token_sub`. Default: `sub`.
+   */
+  readonly userIdClaim?: string | undefined;
+  /**
+   * The longest time in seconds between `iat` and `exp` that is accepted; without `iat`, between now and `exp`.
+   * `null`: any.
+   */
+  readonly maxLifetimeSeconds?: number | null | undefined;
   /** What error messages call the provider. */
   readonly name?: string | undefined;
 }
 
 /** The names of {@link ProviderOptions}, for the check that no other is given. */
-export const providerOptionNames = ['issuer', 'audience', 'algorithms', 'roles', 'name'] as const;
+export const providerOptionNames = [
+  'issuer',
+  'audience',
+  'algorithms',
+  'roles',
+  'roleFrom',
+  'userIdClaim',
+  'maxLifetimeSeconds',
+  'name',
+] as const;
+
+/** What is known of a provider before its options are read. */
+export interface ProviderFacts extends Partial<
+  Pick<Provider, 'userIdClaim' | 'organizationClaims' | 'roleClaims' | 'maxLifetimeSeconds' | 'rules'>
+> {
+  readonly name: string;
+  readonly algorithms: readonly string[];
+}
 
 /** A frozen provider from checked options; `caller` is the function that messages name. */
 export function toProvider(
   caller: string,
   keys: ProviderKeys,
   options: ProviderOptions,
-  defaults: { readonly name: string; readonly algorithms: readonly string[] },
+  facts: ProviderFacts,
 ): Provider {
-  const { issuer, audience, algorithms = defaults.algorithms, roles = ['authenticated'] } = options;
-  const { name = defaults.name } = options;
+  const { issuer, audience, algorithms = facts.algorithms, roles = ['authenticated'] } = options;
+  const { name = facts.name, roleFrom = null, userIdClaim = facts.userIdClaim ?? 'sub' } = options;
+  const { maxLifetimeSeconds = facts.maxLifetimeSeconds ?? null } = options;
   if (issuer === undefined) {
     throw new TypeError(`${caller}(): "issuer" is required; null says that it is not to be checked`);
   }
@@ -69,6 +118,12 @@ export function toProvider(
         : texts(caller, 'audience', typeof audience === 'string' ? [audience] : audience),
     algorithms: texts(caller, 'algorithms', algorithms),
     roles: texts(caller, 'roles', roles),
+    roleFrom,
+    userIdClaim,
+    organizationClaims: deepFreeze(facts.organizationClaims ?? []),
+    roleClaims: deepFreeze(facts.roleClaims ?? []),
+    maxLifetimeSeconds,
+    rules: deepFreeze(facts.rules ?? []),
   };
   checkProvider(caller, provider);
   return Object.freeze(provider);
@@ -97,6 +152,7 @@ export function checkProvider(caller: string, provider: Provider): void {
       throw new TypeError(`${caller}(): "${option}" must be a list that is not empty`);
     }
   }
+  checkClaimNames(caller, provider);
   const possible = 'secret' in keys ? symmetricAlgorithms : asymmetricAlgorithms;
   if (!provider.algorithms.every((algorithm) => possible.includes(algorithm))) {
     throw new TypeError(
@@ -116,19 +172,34 @@ export function checkProvider(caller: string, provider: Provider): void {
   }
 }
 
+function checkClaimNames(caller: string, provider: Provider): void {
+  const { roleFrom, userIdClaim, maxLifetimeSeconds, rules } = provider;
+  if (typeof userIdClaim !== 'string' || userIdClaim === '') {
+    throw new TypeError(`${caller}(): "userIdClaim" must be the name of a claim`);
+  }
+  if (roleFrom !== null && (typeof roleFrom !== 'string' || roleFrom === '')) {
+    throw new TypeError(`${caller}(): "roleFrom" must be the name of a claim`);
+  }
+  const isDuration = typeof maxLifetimeSeconds === 'number' && Number.isInteger(maxLifetimeSeconds);
+  if (maxLifetimeSeconds !== null && !(isDuration && maxLifetimeSeconds > 0)) {
+    throw new TypeError(`${caller}(): "maxLifetimeSeconds" must be a whole number above 0, or null`);
+  }
+  if (!areClaimRules(rules)) throw new TypeError(`${caller}(): "rules" must be a list of claim rules`);
+  for (const option of ['organizationClaims', 'roleClaims'] as const) {
+    if (!Array.isArray(provider[option]) || !provider[option].every(isClaimPath)) {
+      throw new TypeError(`${caller}(): "${option}" must be a list of paths to claims`);
+    }
+  }
+}
+
 /** Keys that arrive over a connection that anybody can write to are anybody's keys. */
 function checkKeySetUrl(caller: string, url: URL): void {
   if (url.username !== '' || url.password !== '') {
     throw new TypeError(`${caller}(): "url" must not have credentials in it`);
   }
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
+  if (!isSecureUrl(url)) {
     throw new TypeError(`${caller}(): "url" must be https; http is for loopback addresses only`);
   }
-}
-
-/** `URL` has already brought every way to write an IPv4 address (127.1, 0x7f000001) into its dotted form. */
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname);
 }
 
 function texts(caller: string, option: string, list: unknown): readonly string[] {

@@ -7,7 +7,10 @@
 export interface VerifiedIdentity {
   /** The Postgres role that this person's SQL runs as. */
   readonly role: string;
-  /** The payload of the token, deeply frozen; `sub` is a string that is not empty. */
+  /**
+   * The payload of the token, deeply frozen. `sub` is the user, a string that is not empty: where the provider says
+   * that in another claim, `sub` is that claim's value, and what the token had there is `token_sub`.
+   */
   readonly claims: Readonly<Record<string, unknown>>;
   /** When the identity stops being accepted: `exp` of the token plus the clock tolerance, in whole epoch seconds. */
   readonly expiresAt: number;

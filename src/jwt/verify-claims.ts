@@ -1,27 +1,30 @@
 import { TokenError } from '../errors.ts';
+import { checkClaims, readClaim } from './claim-rule.ts';
+import { deepFreeze } from './deep-freeze.ts';
 import type { Provider } from './provider.ts';
+import type { SignedToken } from './verify-signature.ts';
 
 /** What the claims of a token have been found to say. */
 export interface VerifiedClaims {
-  /** Deeply frozen. */
+  /** Deeply frozen; `sub` is the user. */
   readonly claims: Readonly<Record<string, unknown>>;
   /** Whole epoch seconds, tolerance included. */
   readonly expiresAt: number;
 }
 
 /**
- * Judges the payload of a token whose signature holds: who issued it, for whom, and when.
+ * Judges the payload of a token whose signature holds: who issued it, for whom, of which kind it is, and when.
  *
  * @throws {TokenError} whose message says which claim, never what is in it
  * @see https://www.rfc-editor.org/rfc/rfc7519#section-4.1
  */
 export function verifyClaims(
-  payload: Uint8Array,
+  { header, payload }: SignedToken,
   provider: Provider,
   clock: { readonly nowMs: number; readonly toleranceSeconds: number },
 ): VerifiedClaims {
   const claims = parseClaims(payload);
-  const { iss, aud, sub } = claims;
+  const { iss, aud } = claims;
   if (provider.issuers.length > 0 && !(typeof iss === 'string' && provider.issuers.includes(iss))) {
     throw new TokenError('ERR_TOKEN_ISSUER', `the token has another "iss" than "${provider.name}" issues`, {
       hint: 'compare the issuer to the letter, the slash at its end included',
@@ -33,24 +36,52 @@ export function verifyClaims(
       `the token has no "aud" that "${provider.name}" is configured for`,
     );
   }
+  checkClaims({ header, claims }, provider.rules, provider.name);
+  const expiresAt = checkTimes(claims, provider, clock);
+  return { claims: deepFreeze(withUserAsSubject(claims, provider.userIdClaim)), expiresAt };
+}
+
+/** When the token stops being accepted, in whole epoch seconds. */
+function checkTimes(
+  claims: Record<string, unknown>,
+  { name, maxLifetimeSeconds }: Provider,
+  { nowMs, toleranceSeconds }: Parameters<typeof verifyClaims>[2],
+): number {
   const exp = numericDate(claims, 'exp');
   const nbf = numericDate(claims, 'nbf');
   const iat = numericDate(claims, 'iat');
   if (exp === undefined) throw new TokenError('ERR_TOKEN_CLAIM', 'the token has no "exp"');
-  if (typeof sub !== 'string' || sub === '') {
-    throw new TokenError('ERR_TOKEN_CLAIM', 'the token needs a "sub" that is text and not empty');
-  }
-
-  const now = clock.nowMs / 1000;
-  const expiresAt = Math.floor(exp) + clock.toleranceSeconds;
+  const now = nowMs / 1000;
+  const expiresAt = Math.floor(exp) + toleranceSeconds;
   if (now >= expiresAt) throw new TokenError('ERR_TOKEN_EXPIRED', 'the token has expired');
-  if (nbf !== undefined && nbf > now + clock.toleranceSeconds) {
+  if (nbf !== undefined && nbf > now + toleranceSeconds) {
     throw new TokenError('ERR_TOKEN_NOT_YET_VALID', 'the token is not valid yet: its "nbf" is in the future');
   }
-  if (iat !== undefined && iat > now + clock.toleranceSeconds) {
+  if (iat !== undefined && iat > now + toleranceSeconds) {
     throw new TokenError('ERR_TOKEN_NOT_YET_VALID', 'the token is not valid yet: its "iat" is in the future');
   }
-  return { claims: deepFreeze(claims), expiresAt };
+  if (maxLifetimeSeconds !== null && exp - (iat ?? now) > maxLifetimeSeconds + toleranceSeconds) {
+    throw new TokenError(
+      'ERR_TOKEN_CLAIM',
+      `the "exp" of the token is further away than tokens of "${name}" live`,
+      { hint: 'if the provider really issues such tokens, say so in "maxLifetimeSeconds"' },
+    );
+  }
+  return expiresAt;
+}
+
+/**
+ * Everybody who asks for the user reads `sub`: the database's `auth.user_id()`, revocations, logs. So the user's id
+ * is put there, and a `sub` that means something else stays readable as `token_sub`.
+ */
+function withUserAsSubject(claims: Record<string, unknown>, userIdClaim: string): Record<string, unknown> {
+  const userId = readClaim(claims, [userIdClaim]);
+  if (typeof userId !== 'string' || userId === '') {
+    throw new TokenError('ERR_TOKEN_CLAIM', `the token needs a "${userIdClaim}" that is text and not empty`);
+  }
+  const { sub } = claims;
+  if (sub === userId) return claims;
+  return sub === undefined ? { ...claims, sub: userId } : { ...claims, sub: userId, token_sub: sub };
 }
 
 function parseClaims(payload: Uint8Array): Record<string, unknown> {
@@ -85,17 +116,4 @@ function numericDate(claims: Record<string, unknown>, claim: 'exp' | 'nbf' | 'ia
     throw new TokenError('ERR_TOKEN_CLAIM', `the "${claim}" of the token is not a number of seconds`);
   }
   return value;
-}
-
-/** With a list instead of recursion: how deep claims are nested is up to the issuer. */
-function deepFreeze(claims: Record<string, unknown>): Readonly<Record<string, unknown>> {
-  const open: object[] = [claims];
-  for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    Object.freeze(value);
-    const children: readonly unknown[] = Object.values(value);
-    for (const child of children) {
-      if (typeof child === 'object' && child !== null) open.push(child);
-    }
-  }
-  return claims;
 }

@@ -1,4 +1,4 @@
-import { compactVerify, decodeProtectedHeader, errors } from 'jose';
+import { compactVerify, type CompactVerifyResult, decodeProtectedHeader, errors } from 'jose';
 import { KeySetError, TokenError } from '../errors.ts';
 import type { FindKey } from './remote-key-set.ts';
 import type { Provider } from './provider.ts';
@@ -6,8 +6,15 @@ import type { Provider } from './provider.ts';
 /** How many keys are tried for a token that fits more than one, since it names none or they share a name. */
 const maxKeysTried = 8;
 
+/** What a key of the provider has signed. */
+export interface SignedToken {
+  readonly header: object;
+  /** Nobody has read it yet. */
+  readonly payload: Uint8Array;
+}
+
 /**
- * The payload of a token, as bytes that a key of the provider has signed. What the header says of keys (`jku`,
+ * The parts of a token, the payload as bytes that a key of the provider has signed. What the header says of keys (`jku`,
  * `jwk`, `x5u`, `x5c`) is never looked at; `crit` is refused, since no extension is understood here.
  *
  * jose's errors are not passed on: some quote the header, and some carry the payload.
@@ -20,19 +27,22 @@ export async function verifySignature(
   token: string,
   provider: Provider,
   key: FindKey | Uint8Array<ArrayBuffer>,
-): Promise<Uint8Array> {
+): Promise<SignedToken> {
   const algorithms = [...provider.algorithms];
   try {
     refuseCriticalExtensions(token);
-    const { payload } = await compactVerify(token, key, { algorithms });
-    return payload;
+    return toSigned(await compactVerify(token, key, { algorithms }));
   } catch (error) {
     if (error instanceof errors.JWKSMultipleMatchingKeys) {
-      const payload = await tryKeys(token, error, algorithms);
-      if (payload !== undefined) return payload;
+      const signed = await tryKeys(token, error, algorithms);
+      if (signed !== undefined) return signed;
     }
     throw toRefusal(error, provider.name);
   }
+}
+
+function toSigned({ protectedHeader, payload }: CompactVerifyResult): SignedToken {
+  return { header: protectedHeader, payload };
 }
 
 function refuseCriticalExtensions(token: string): void {
@@ -51,13 +61,13 @@ async function tryKeys(
   token: string,
   candidates: errors.JWKSMultipleMatchingKeys,
   algorithms: string[],
-): Promise<Uint8Array | undefined> {
+): Promise<SignedToken | undefined> {
   let tried = 0;
   for await (const key of candidates) {
     tried += 1;
     if (tried > maxKeysTried) return undefined;
     try {
-      return (await compactVerify(token, key, { algorithms })).payload;
+      return toSigned(await compactVerify(token, key, { algorithms }));
     } catch {
       // Not this one.
     }

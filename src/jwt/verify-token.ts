@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose';
 import { type ErrorCode, isAuthorizeError, TokenError } from '../errors.ts';
+import { readClaim } from './claim-rule.ts';
 import type { VerifiedIdentity } from './verified-identity.ts';
 import type { Provider } from './provider.ts';
 import type { FindKey } from './remote-key-set.ts';
@@ -60,19 +61,33 @@ async function judge(
   { provider, key }: Candidate,
   clock: Clock,
 ): Promise<VerifiedIdentity> {
-  const payload = await verifySignature(token, provider, key);
-  const { claims, expiresAt } = verifyClaims(payload, provider, {
+  const signed = await verifySignature(token, provider, key);
+  const { claims, expiresAt } = verifyClaims(signed, provider, {
     nowMs: clock.now(),
     toleranceSeconds: clock.toleranceSeconds,
   });
-  if (!provider.roles.includes(role)) {
+  checkRole(role, claims, provider);
+  return Object.freeze({ role, claims, expiresAt });
+}
+
+/** The role was chosen by the connection. A claim can forbid it, where the provider was given that power; no claim chooses one. */
+function checkRole(role: string, claims: Readonly<Record<string, unknown>>, provider: Provider): void {
+  const { name, roles, roleFrom } = provider;
+  if (!roles.includes(role)) {
     throw new TokenError(
       'ERR_PROVIDER_ROLE',
-      `"${provider.name}" may not issue tokens for the role that was asked for`,
-      { hint: 'name the role in "roles" of the provider if it may' },
+      `"${name}" may not issue tokens for the role that was asked for`,
+      {
+        hint: 'name the role in "roles" of the provider if it may',
+      },
     );
   }
-  return Object.freeze({ role, claims, expiresAt });
+  if (roleFrom !== null && readClaim(claims, [roleFrom]) !== role) {
+    throw new TokenError(
+      'ERR_PROVIDER_ROLE',
+      `the "${roleFrom}" of the token is not the role that was asked for`,
+    );
+  }
 }
 
 /** Nothing has been verified yet: good enough to choose whom to ask, and for nothing else. */

@@ -14,6 +14,12 @@ describe('jwks', () => {
       audiences: null,
       algorithms: ['RS256', 'ES256'],
       roles: ['authenticated'],
+      roleFrom: null,
+      userIdClaim: 'sub',
+      organizationClaims: [],
+      roleClaims: [],
+      maxLifetimeSeconds: null,
+      rules: [],
     });
     for (const value of [provider, provider.keys, provider.issuers, provider.algorithms, provider.roles]) {
       expect(Object.isFrozen(value)).toBe(true);
@@ -76,6 +82,10 @@ describe('jwks', () => {
     ['roles', { issuer, roles: 'authenticated' }],
     ['roles', { issuer, roles: [''] }],
     ['name', { issuer, name: 7 }],
+    ['roleFrom', { issuer, roleFrom: '' }],
+    ['userIdClaim', { issuer, userIdClaim: 7 }],
+    ['maxLifetimeSeconds', { issuer, maxLifetimeSeconds: 0 }],
+    ['maxLifetimeSeconds', { issuer, maxLifetimeSeconds: 1.5 }],
     ['audiences', { issuer, audiences: 'app' }],
     ['keys', { issuer, keys: [] }],
   ])('names %s when that is wrong in %j', (option, wrong) => {
