@@ -53,7 +53,7 @@ export function cognito(options: CognitoOptions): Provider {
         hint: 'send the token that "tokenUse" names, or name the one that is sent',
       },
       ...(tokenUse === 'access' ? [clientRule(clientIds)] : []),
-      ...(machines ? [] : [userRule]),
+      ...(tokenUse === 'access' && !machines ? [userRule] : []),
     ],
   });
 }

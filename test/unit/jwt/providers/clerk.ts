@@ -40,6 +40,7 @@ export const clerkCase: Conformance = {
       claims: { sub: 'mch_2eF', aud: ['mch_2eG'], azp: undefined },
       code: claim,
     },
+    'a machine token in the clothes of a session': { claims: { sub: 'mch_2eF' }, code: claim },
     'an OAuth access token': { header: { typ: 'at+jwt', cat: undefined }, code: claim },
     'a template token': { header: { cat: 'cl_B7d4PD222AAA' }, code: claim },
     'a token of a category that is not known': { header: { cat: 'cl_B7d4PD444AAA' }, code: claim },

@@ -74,6 +74,7 @@ export const cognitoAccessCase: Conformance = {
       claims: { token_use: 'id', aud: access.clientId, client_id: undefined },
       code: claim,
     },
+    'an ID token that names the client as access tokens do': { claims: { token_use: 'id' }, code: claim },
     'a token of another app client': { claims: { client_id: 'other' }, code: claim },
     'a token without client_id': { claims: { client_id: undefined }, code: claim },
     'a token that names the client in aud alone': {
