@@ -1,7 +1,7 @@
 export { KeySetError, TokenError } from '../errors.ts';
 export type { ClaimPath, ClaimRule } from './claim-rule.ts';
 export { customKeys, type CustomKeysOptions } from './custom-keys.ts';
-export type { Fetch } from './fetch-key-set.ts';
+export type { Fetch } from './fetch-document.ts';
 export type { VerifiedIdentity } from './verified-identity.ts';
 export { jwks, type JwksOptions } from './jwks.ts';
 export type { Provider, ProviderKeys, ProviderOptions } from './provider.ts';
@@ -16,6 +16,7 @@ export { google, type GoogleOptions } from './providers/google.ts';
 export { keycloak, type KeycloakOptions } from './providers/keycloak.ts';
 export { logto, type LogtoOptions } from './providers/logto.ts';
 export { neonAuth, type NeonAuthOptions } from './providers/neon-auth.ts';
+export { oidc, type OidcOptions } from './providers/oidc.ts';
 export { okta, type OktaOptions } from './providers/okta.ts';
 export type { PresetOptions } from './providers/preset.ts';
 export { propelAuth, type PropelAuthOptions } from './providers/propel-auth.ts';

@@ -4,9 +4,15 @@ import { areClaimRules, type ClaimPath, type ClaimRule, isClaimPath } from './cl
 import { deepFreeze } from './deep-freeze.ts';
 import { isSecureUrl } from './secure-url.ts';
 
-/** Where the keys of a provider are: at a URL, at hand, or a secret that is shared with whoever signs. */
+/**
+ * Where the keys of a provider are: at a URL, where the discovery document of an issuer says, at hand, or a secret that
+ * is shared with whoever signs.
+ */
 export type ProviderKeys =
-  { readonly jwksUrl: URL } | { readonly jwks: JSONWebKeySet } | { readonly secret: Uint8Array<ArrayBuffer> };
+  | { readonly jwksUrl: URL }
+  | { readonly issuer: string }
+  | { readonly jwks: JSONWebKeySet }
+  | { readonly secret: Uint8Array<ArrayBuffer> };
 
 /**
  * Who issues tokens, as data: {@link jwks}, {@link customKeys} and the presets make one, {@link createVerifier} reads
@@ -138,7 +144,13 @@ export function toProvider(
 export function checkProvider(caller: string, provider: Provider): void {
   const { keys } = provider;
   if (typeof keys !== 'object' || keys === null) throw new TypeError(`${caller}(): "keys" is required`);
-  if ('jwksUrl' in keys) checkKeySetUrl(caller, keys.jwksUrl);
+  if ('jwksUrl' in keys) checkKeySetUrl(caller, 'url', keys.jwksUrl);
+  if ('issuer' in keys) {
+    if (typeof keys.issuer !== 'string' || !URL.canParse(keys.issuer)) {
+      throw new TypeError(`${caller}(): "issuer" must be an absolute URL`);
+    }
+    checkKeySetUrl(caller, 'issuer', new URL(keys.issuer));
+  }
   if (typeof provider.name !== 'string' || provider.name === '') {
     throw new TypeError(`${caller}(): "name" must be a string that is not empty`);
   }
@@ -193,12 +205,12 @@ function checkClaimNames(caller: string, provider: Provider): void {
 }
 
 /** Keys that arrive over a connection that anybody can write to are anybody's keys. */
-function checkKeySetUrl(caller: string, url: URL): void {
+function checkKeySetUrl(caller: string, option: string, url: URL): void {
   if (url.username !== '' || url.password !== '') {
-    throw new TypeError(`${caller}(): "url" must not have credentials in it`);
+    throw new TypeError(`${caller}(): "${option}" must not have credentials in it`);
   }
   if (!isSecureUrl(url)) {
-    throw new TypeError(`${caller}(): "url" must be https; http is for loopback addresses only`);
+    throw new TypeError(`${caller}(): "${option}" must be https; http is for loopback addresses only`);
   }
 }
 

@@ -1,12 +1,13 @@
 import { errors, type LocalJWKSet } from 'jose';
-import { type Fetch, fetchKeySet } from './fetch-key-set.ts';
+import { defaultTimeoutMs, type Fetch, fetchDocument } from './fetch-document.ts';
 import { parseKeySet } from './parse-key-set.ts';
 import { sharesWork } from './shares-work.ts';
 
 export interface RemoteKeySetOptions {
   /** What messages call the provider. */
   readonly name: string;
-  readonly url: URL;
+  /** Where they are, or how that is found out, which is done again before each fetch. */
+  readonly url: URL | (() => Promise<URL>);
   /** Keys that serve none of these are left out. */
   readonly algorithms: readonly string[];
   readonly fetch: Fetch;
@@ -45,7 +46,7 @@ interface KnownKeys {
  * JWKSNoMatchingKey or JWKSMultipleMatchingKeys if it is not for exactly one key
  */
 export function createRemoteKeySet(options: RemoteKeySetOptions): FindKey {
-  const { name, url, algorithms, fetch, now, timeoutMs = 5_000, maxBodyBytes = 65_536 } = options;
+  const { name, url, algorithms, fetch, now, timeoutMs = defaultTimeoutMs, maxBodyBytes } = options;
   let known: KnownKeys | undefined;
   let fetching: { readonly keys: Promise<KnownKeys>; readonly since: number } | undefined;
   let failure: { readonly error: unknown; readonly at: number } | undefined;
@@ -53,7 +54,15 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): FindKey {
 
   async function fetchKeys(): Promise<KnownKeys> {
     try {
-      const keySet = await fetchKeySet({ name, url: url.href, fetch, timeoutMs, maxBodyBytes });
+      const { href } = typeof url === 'function' ? await url() : url;
+      const keySet = await fetchDocument({
+        document: 'key set',
+        name,
+        url: href,
+        fetch,
+        timeoutMs,
+        maxBodyBytes,
+      });
       const find = await parseKeySet(keySet, { name, algorithms });
       failure = undefined;
       known = { find, fetchedAt: now() };
@@ -70,8 +79,9 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): FindKey {
 
   /** Joins the fetch in flight, or begins one, unless the last one has just failed. */
   function renew(): Promise<KnownKeys> {
-    // A fetch far beyond its deadline has been cut off together with the request that began it.
-    if (fetching !== undefined && sharesWork && now() - fetching.since <= 2 * timeoutMs) return fetching.keys;
+    // A fetch far beyond its deadline, which may be one for each of two documents, has been cut off together with the
+    // request that began it.
+    if (fetching !== undefined && sharesWork && now() - fetching.since <= 3 * timeoutMs) return fetching.keys;
     if (failure !== undefined && hasJustFailed()) return Promise.reject(failure.error);
     const keys = fetchKeys().finally(() => {
       if (fetching?.keys === keys) fetching = undefined;

@@ -1,5 +1,6 @@
 import { TokenError } from '../errors.ts';
-import type { Fetch } from './fetch-key-set.ts';
+import { discoverKeySet } from './discover-key-set.ts';
+import type { Fetch } from './fetch-document.ts';
 import type { VerifiedIdentity } from './verified-identity.ts';
 import { parseKeySet } from './parse-key-set.ts';
 import { checkProvider, type Provider } from './provider.ts';
@@ -12,7 +13,7 @@ import { type Candidate, verifyToken } from './verify-token.ts';
 
 /** What {@link createVerifier} takes. */
 export interface VerifierOptions {
-  /** Whose tokens are accepted; at least one, made by `jwks()` or `customKeys()`. */
+  /** Whose tokens are accepted; at least one, made by a preset, `oidc()`, `jwks()` or `customKeys()`. */
   readonly providers: readonly Provider[];
   /** How far the clocks of issuer and verifier may differ, in whole seconds. Default: 30; 0 to 300. */
   readonly clockToleranceSeconds?: number | undefined;
@@ -126,6 +127,10 @@ function toKey(provider: Provider, fetch: Fetch, now: () => number): Candidate['
   const { name, keys, algorithms } = provider;
   if ('secret' in keys) return keys.secret;
   if ('jwksUrl' in keys) return createRemoteKeySet({ name, url: keys.jwksUrl, algorithms, fetch, now });
+  if ('issuer' in keys) {
+    const url = (): Promise<URL> => discoverKeySet({ name, issuer: keys.issuer, fetch });
+    return createRemoteKeySet({ name, url, algorithms, fetch, now });
+  }
   const { jwks } = keys;
   // Keys without a name, such as PEM, are meant for tokens of any name; jose takes them for tokens without one.
   const areNameless = jwks.keys.every(({ kid }) => kid === undefined);

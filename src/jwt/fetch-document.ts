@@ -3,33 +3,40 @@ import { KeySetError } from '../errors.ts';
 /** The part of `fetch` that is used here; a host may bring its own. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-export interface KeySetRequest {
+export interface DocumentRequest {
+  /** What messages call what is fetched. */
+  readonly document: 'key set' | 'discovery document';
   /** What messages call the provider. */
   readonly name: string;
   readonly url: string;
   readonly fetch: Fetch;
-  /** For the whole exchange, the body included. */
-  readonly timeoutMs: number;
-  readonly maxBodyBytes: number;
+  /** For the whole exchange, the body included. Default: 5,000. */
+  readonly timeoutMs?: number | undefined;
+  /** Default: 65,536. */
+  readonly maxBodyBytes?: number | undefined;
 }
 
+/** How long anybody waits for one document, unless told otherwise. */
+export const defaultTimeoutMs = 5_000;
+const defaultMaxBodyBytes = 65_536;
+
 /**
- * One GET of a key set: no redirect, a deadline that holds even for a `fetch` that ignores its signal, and a limit
+ * One GET of what a provider publishes about itself: no redirect, a deadline that holds even for a `fetch` that ignores its signal, and a limit
  * on the body that is enforced while it arrives (after decompression).
  *
  * @returns the parsed JSON, of which nothing is known yet
  * @throws {KeySetError} ERR_KEY_SET_UNREACHABLE without an answer of status 200 in time; ERR_KEY_SET_INVALID if the
  * body is too large or not JSON
  */
-export async function fetchKeySet(request: KeySetRequest): Promise<unknown> {
-  const signal = AbortSignal.timeout(request.timeoutMs);
+export async function fetchDocument(request: DocumentRequest): Promise<unknown> {
+  const signal = AbortSignal.timeout(request.timeoutMs ?? defaultTimeoutMs);
   const timeout = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(timedOut(request)), { once: true });
   });
   return parse(request, await Promise.race([download(request, signal), timeout]));
 }
 
-async function download(request: KeySetRequest, signal: AbortSignal): Promise<string> {
+async function download(request: DocumentRequest, signal: AbortSignal): Promise<string> {
   try {
     const response = await request.fetch(request.url, {
       method: 'GET',
@@ -57,8 +64,9 @@ async function download(request: KeySetRequest, signal: AbortSignal): Promise<st
   }
 }
 
-async function readText(request: KeySetRequest, response: Response): Promise<string> {
+async function readText(request: DocumentRequest, response: Response): Promise<string> {
   if (response.body === null) return '';
+  const { maxBodyBytes = defaultMaxBodyBytes } = request;
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let text = '';
@@ -67,34 +75,34 @@ async function readText(request: KeySetRequest, response: Response): Promise<str
     const { done, value } = await reader.read();
     if (done) return text + decoder.decode();
     received += value.byteLength;
-    if (received > request.maxBodyBytes) {
+    if (received > maxBodyBytes) {
       await reader.cancel();
       throw new KeySetError(
         'ERR_KEY_SET_INVALID',
-        `the key set of "${request.name}" is larger than ${request.maxBodyBytes} bytes`,
+        `the ${request.document} of "${request.name}" is larger than ${maxBodyBytes} bytes`,
       );
     }
     text += decoder.decode(value, { stream: true });
   }
 }
 
-function parse(request: KeySetRequest, text: string): unknown {
+function parse(request: DocumentRequest, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
     // Without the cause: V8 quotes the text in it.
-    throw new KeySetError('ERR_KEY_SET_INVALID', `the key set of "${request.name}" is not JSON`);
+    throw new KeySetError('ERR_KEY_SET_INVALID', `the ${request.document} of "${request.name}" is not JSON`);
   }
 }
 
-function timedOut(request: KeySetRequest): KeySetError {
-  return unreachable(request, `did not arrive within ${request.timeoutMs} ms`);
+function timedOut(request: DocumentRequest): KeySetError {
+  return unreachable(request, `did not arrive within ${request.timeoutMs ?? defaultTimeoutMs} ms`);
 }
 
-function unreachable(request: KeySetRequest, what: string, cause?: unknown): KeySetError {
+function unreachable(request: DocumentRequest, what: string, cause?: unknown): KeySetError {
   return new KeySetError(
     'ERR_KEY_SET_UNREACHABLE',
-    `the key set of "${request.name}" ${what}`,
+    `the ${request.document} of "${request.name}" ${what}`,
     cause === undefined ? {} : { cause },
   );
 }
