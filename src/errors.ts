@@ -15,7 +15,7 @@ export const errorCodes = {
   ERR_TOKEN_NOT_YET_VALID: 'the token is not valid yet',
   ERR_TOKEN_ISSUER: 'the token was issued by somebody else than the provider says',
   ERR_TOKEN_AUDIENCE: 'the token was issued for another audience',
-  ERR_TOKEN_CLAIM: 'a claim that is needed is missing or has the wrong type',
+  ERR_TOKEN_CLAIM: 'a claim is missing, of the wrong type, or not as it must be',
   ERR_PROVIDER_UNKNOWN: 'no configured provider issues tokens like this one',
   ERR_PROVIDER_ROLE: 'the provider may not issue tokens for this role',
   ERR_KEY_SET_UNREACHABLE: 'the key set of the provider could not be fetched',

@@ -76,7 +76,10 @@ function checkTokens(
   const list: readonly unknown[] = providers;
   for (const [index, provider] of list.entries()) {
     if (isProvider(provider)) continue;
-    problems.report(`providers[${index}]`, 'is not a provider; make it with jwks() or customKeys()');
+    problems.report(
+      `providers[${index}]`,
+      'is not a provider; make it with a function of drizzle-authorize/jwt',
+    );
   }
   return { providers: list.filter(isProvider) };
 }

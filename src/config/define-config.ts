@@ -4,7 +4,7 @@ import type { Provider, Verifier } from '../jwt/index.ts';
 export interface AuthorizeConfig {
   /** How the database is reached. */
   readonly database?: DatabaseConfig | undefined;
-  /** Whose tokens are accepted: at least one, made by `jwks()` or `customKeys()` of `drizzle-authorize/jwt`. */
+  /** Whose tokens are accepted: at least one, made by a preset, `oidc()`, `jwks()` or `customKeys()` of `drizzle-authorize/jwt`. */
   readonly providers?: readonly Provider[] | undefined;
   /** A verifier made by `createVerifier()`, for its own tolerance or cache; in place of `providers`. */
   readonly verifier?: Verifier | undefined;

@@ -37,7 +37,8 @@ export interface VerifyOptions {
 export interface Verifier {
   /**
    * Says who a token speaks for. The signature is verified first; only then is anything in the payload judged:
-   * `iss`, `aud` if configured, `exp` and `sub`, which a token must have, `nbf` and `iat`, which it may have.
+   * `iss`, `aud` if configured, what the provider's rules ask for, `exp` and the user id, which a token must have, `nbf`
+   * and `iat`, which it may have.
    *
    * A token that has been verified is remembered by its SHA-256 digest until it expires, and gives the same
    * `VerifiedIdentity` object again. It stays accepted until then even if its key leaves the key set meanwhile. Refusals

@@ -46,6 +46,6 @@ export function auth0(options: Auth0Options): Provider {
 const hint = 'tokens of applications are accepted with machines: true';
 const userRules: readonly ClaimRule[] = [
   // A person is "connection|id"; an application is "id@clients", or an id alone.
-  { claim: ['sub'], must: 'match', pattern: /^[^|]+\|./, hint },
+  { claim: ['sub'], must: 'match', pattern: /^[^|]+[|]./, hint },
   { claim: ['gty'], must: 'not be one of', values: ['client-credentials'], hint },
 ];

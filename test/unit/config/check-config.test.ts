@@ -100,7 +100,9 @@ describe('every wrong field is named, with what it must be', () => {
     [{ providers: provider }, ['providers: must be a list with at least one provider']],
     [
       { providers: [provider, jwks, { name: 'x' }, null] },
-      [1, 2, 3].map((index) => `providers[${index}]: is not a provider; make it with jwks() or customKeys()`),
+      [1, 2, 3].map(
+        (index) => `providers[${index}]: is not a provider; make it with a function of drizzle-authorize/jwt`,
+      ),
     ],
     [{ verifier: {} }, ['verifier: is not a verifier; make it with createVerifier()']],
     [{ ...right, verifier: {} }, ['verifier: stands beside providers; give one of the two']],
