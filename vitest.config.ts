@@ -3,6 +3,10 @@ import { defineConfig } from 'vitest/config';
 import { secondLine } from './test/drizzle-1.0/resolve.ts';
 
 export default defineConfig({
+  // Otherwise package.json leads to what was built.
+  resolve: {
+    alias: { '#statement-judge': new URL('src/database/statement-judge.ts', import.meta.url).pathname },
+  },
   test: {
     pool: 'forks',
     maxWorkers: 2,

@@ -14,10 +14,20 @@ function importsOf(start: URL): { files: ReadonlySet<string>; packages: Readonly
     const text = readFileSync(file, 'utf8');
     for (const [, from = ''] of text.matchAll(/^(?:import|export)(?! type)[^;]*?from '([^']+)';/gmu)) {
       if (from.startsWith('.')) rest.push(new URL(from, file));
+      else if (from.startsWith('#')) rest.push(withoutNode(from));
       else packages.add(from);
     }
   }
   return { files, packages };
+}
+
+/** The source of what the package's own import leads to where there is no Node. */
+function withoutNode(name: string): URL {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', source), 'utf8')) as {
+    readonly imports: Readonly<Record<string, { readonly default: string }>>;
+  };
+  const built = manifest.imports[name]?.default ?? '';
+  return new URL(built.replace('./dist/', '').replace(/js$/u, 'ts'), source);
 }
 
 // Of the folder that knows pg, what only holds SQL, judges rows, and speaks to clients by their shape.
@@ -39,7 +49,7 @@ const pooling = [
 
 it.each([
   ['neon-http', ['@neondatabase/serverless', 'jose'], judging],
-  ['neon-serverless', ['jose'], [...judging, ...pooling]],
+  ['neon-serverless', ['jose'], [...judging, ...pooling, 'no-judge.ts']],
   ['pglite', ['jose'], [...judging, 'quote-identifier.ts', 'reset.ts']],
 ])(
   'drizzle-authorize/%s loads where there is no node: and no pg',
