@@ -4,6 +4,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { withAuth, type WithAuth, type WithAuthOptions } from '../../../src/driver/node-postgres.ts';
+import type { Provider } from '../../../src/jwt/index.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { runAsOwner, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, relational, type schema, todos } from '../../support/todo-app.ts';
@@ -38,6 +39,7 @@ describeContract('node-postgres', {
 type Db = NodePgDatabase<typeof schema>;
 
 let database: SealedDatabase;
+let issuer: TestIssuer;
 let alice: string;
 let bob: string;
 let options: WithAuthOptions;
@@ -45,7 +47,7 @@ let pools: pg.Pool[] = [];
 
 beforeAll(async () => {
   database = await createTodoDatabase('node_postgres');
-  const issuer = await createIssuer();
+  issuer = await createIssuer();
   [alice, bob] = await Promise.all([issuer.token('alice'), issuer.token('bob')]);
   options = { providers: [issuer.provider], key: database.authorizeKey };
 });
@@ -67,6 +69,18 @@ function poolOf(config: pg.PoolConfig = {}): pg.Pool {
 
 const connected = (config: pg.PoolConfig = {}, more: Partial<WithAuthOptions> = {}): WithAuth<Db> =>
   withAuth(drizzle({ client: poolOf(config), ...relational }), { ...options, ...more });
+
+it('is the user of the claim that the provider keeps the user id in', async () => {
+  const provider: Provider = { ...issuer.provider, userIdClaim: 'uid' };
+  const db = connected({}, { providers: [provider] });
+  const token = await issuer.token('alice@example.test', { uid: 'alice' });
+  const handle = db.$withAuth(token);
+  expect(titles(await handle.select().from(todos))).toEqual(['read a book', 'water the plants']);
+  const { rows } = await handle.execute(
+    sql`select auth.user_id() as id, auth.session() ->> 'token_sub' as login`,
+  );
+  expect(rows).toEqual([{ id: 'alice', login: 'alice@example.test' }]);
+});
 
 describe('the pool of a handle', () => {
   it('is the person as well', async () => {

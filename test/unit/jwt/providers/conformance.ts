@@ -30,7 +30,7 @@ export interface Conformance {
 }
 
 /** Keys of the same provider that have not signed the token. */
-export interface OtherKeys {
+interface OtherKeys {
   /** Of the same algorithm: the one before, or the next. */
   readonly next: JWK;
   /** RSA, for encryption. */

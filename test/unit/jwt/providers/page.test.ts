@@ -9,8 +9,8 @@ it('docs/providers.md says what the presets do; `npm run docs` writes it', async
 
 it('docs/providers.md has every function that makes a provider', async () => {
   const page = await providersPage();
-  const others = ['KeySetError', 'TokenError', 'createVerifier'];
-  for (const name of Object.keys(jwt).filter((each) => !others.includes(each))) {
+  const others = new Set(['KeySetError', 'TokenError', 'createVerifier']);
+  for (const name of Object.keys(jwt).filter((each) => !others.has(each))) {
     expect(page).toContain(`${name}({`);
   }
 });
