@@ -75,6 +75,9 @@ interface Wire {
    */
   reserved: ((() => void) & { release?: boolean }) | null;
   onclose: ((error: unknown) => void) | null;
+  connect: (query: unknown) => void;
+  /** Ends it as soon as nobody has it and everything is answered. */
+  end: () => Promise<unknown>;
   terminate(): void;
 }
 
@@ -87,6 +90,11 @@ interface Known {
 const known = new WeakMap<Wire, Known>();
 const takers = new WeakMap<Query, (wire: Wire, login: Login) => void>();
 const wrapped = new WeakSet<Wire>();
+/**
+ * Closed while somebody had it, and not made anew since. postgres.js still waits there for the answer to what was on the wire,
+ * and `end()` of the client would with it.
+ */
+const closed = new WeakSet<Wire>();
 /** Something has thrown away what was prepared there, of which postgres.js has not heard. */
 const forgetful = new WeakSet<Wire>();
 /** postgres.js does not tell which connection it uses where it lets a query wait behind `max_pipeline` others. */
@@ -129,6 +137,7 @@ async function inspect(
         wire.reserved = stay;
         whenClosed(wire, () => {
           fresh.wire = undefined;
+          hasClosed(wire);
         });
         fresh.wire = wire;
       },
@@ -156,7 +165,7 @@ async function inspect(
     known.set(wire, { login, backend, pid: backend?.pid });
     taken(wire, login);
   } catch (error) {
-    fresh.wire?.terminate();
+    if (fresh.wire) terminate(fresh.wire);
     throw error;
   }
 }
@@ -164,7 +173,12 @@ async function inspect(
 function letItselfBeTaken(wire: Wire): void {
   if (wrapped.has(wire)) return;
   wrapped.add(wire);
-  const { execute } = wire;
+  const { execute, connect, end } = wire;
+  wire.connect = (query) => {
+    closed.delete(wire);
+    connect(query);
+  };
+  wire.end = () => (closed.has(wire) ? Promise.resolve() : end());
   wire.execute = (query) => {
     const taken = takers.get(query);
     const here = taken && known.get(wire);
@@ -195,6 +209,7 @@ export class HeldConnection {
     this.login = login;
     whenClosed(wire, (error) => {
       this.#lost ??= error;
+      hasClosed(wire);
     });
   }
 
@@ -230,7 +245,7 @@ export class HeldConnection {
         reject(error);
         const { code, routine } = errorOf(error);
         // postgres.js takes queries for a socket that has failed until it has closed as well, and answers none of them.
-        if (isFromNetwork(error)) this.#lost ??= error;
+        if (isFromNetwork(error)) this.close(error);
         // A seal that is refused was perhaps made by a clock that has been set since the connection was looked at.
         if (code === '28000') known.delete(this.#wire);
         // One that could not be written waits for an answer all the same, and would take the next one for its own; and
@@ -262,10 +277,16 @@ export class HeldConnection {
     last.resolve = (rows) => {
       if (this.#lost === undefined) {
         this.#lost = new Error('the connection has been given back');
-        whenClosed(this.#wire, null);
-        this.#wire.reserved = () => {
-          this.#wire.terminate();
+        const wire = this.#wire;
+        whenClosed(wire, null);
+        const goesOn = (): void => {
+          wire.terminate();
         };
+        wire.reserved = goesOn;
+        // Where it has not become somebody's, it has been terminated.
+        queueMicrotask(() => {
+          if (wire.reserved === goesOn) wire.reserved = null;
+        });
       }
       resolve(rows);
     };
@@ -273,21 +294,40 @@ export class HeldConnection {
   }
 
   /** Ends the connection; what was sent and has not been answered is rejected. */
-  close(): void {
+  close(reason: unknown = connectionInDoubt()): void {
     if (this.#lost !== undefined) return;
-    this.#lost = new AuthorizeError(
-      'ERR_CONNECTION_IN_DOUBT',
-      'the connection was in an unknown state and has been closed',
-    );
+    this.#lost = reason;
     // Behind what postgres.js is about to write: it would wait for that write for ever on the next connection.
     const closing = setImmediate(() => {
-      whenClosed(this.#wire, null);
-      this.#wire.terminate();
+      terminate(this.#wire);
     });
     whenClosed(this.#wire, () => {
       clearImmediate(closing);
+      hasClosed(this.#wire);
     });
   }
+}
+
+function connectionInDoubt(): AuthorizeError {
+  return new AuthorizeError(
+    'ERR_CONNECTION_IN_DOUBT',
+    'the connection was in an unknown state and has been closed',
+  );
+}
+
+function terminate(wire: Wire): void {
+  wire.terminate();
+  // While it is reserved, `end()` waits for it to be given back.
+  wire.reserved = null;
+  whenClosed(wire, () => {
+    hasClosed(wire);
+  });
+}
+
+function hasClosed(wire: Wire): void {
+  closed.add(wire);
+  // Tells an `end()` that came while it was about to close.
+  wire.terminate();
 }
 
 /** There is one listener, and whoever holds the connection has it. */

@@ -223,10 +223,13 @@ export class SealedTransaction {
       written();
       return answer;
     }
-    return answer.then((rows) => {
+    const learnt = answer.then((rows) => {
       types.learn(statement, query);
       return rows;
     });
+    // Nobody looks at it where the prologue has failed.
+    learnt.catch(() => {});
+    return learnt;
   }
 
   /** A statement of the user has ended the transaction: there is nothing left but to give the connection back. */

@@ -305,6 +305,33 @@ describe('a pool', () => {
     });
   });
 
+  it('ends also where a connection has been closed, or has come of age, while somebody had it', async () => {
+    const circular: Record<string, unknown> = {};
+    circular['self'] = circular;
+    const young = connected({ max: 1, max_lifetime: 0.05 });
+    const old = Date.now() + 60;
+    await young.$withAuth(alice).transaction(async (tx) => {
+      await tx.select().from(todos);
+      await expect.poll(() => Date.now(), { interval: 10 }).toBeGreaterThan(old);
+    });
+    await young.$client.end();
+
+    const odd = connected({ max: 1 });
+    const handle = odd.$withAuth(alice);
+    const failing = () => handle.execute(sql`select ${circular}::jsonb`).catch(() => {});
+    await times(8, failing);
+    await odd.$client.end();
+
+    const ended = connected({ max: 1 });
+    const pid = await pidOf(ended.$withAuth(alice));
+    const broken = ended.$withAuth(alice).transaction(async (tx) => {
+      await withClient(database.ownerUrl, (owner) => owner.query('select pg_terminate_backend($1)', [pid]));
+      await tx.execute(sql`select pg_sleep(30)`);
+    });
+    await expect(broken).rejects.toThrow();
+    await ended.$client.end();
+  });
+
   it('need not fetch types nor prepare, and can have a socket of its own', async () => {
     for (const options of [
       { fetch_types: false },
