@@ -89,6 +89,44 @@ describe('the pool of a handle', () => {
     expect(titles(rows)).toEqual(['read a book', 'water the plants']);
   });
 
+  it('gives clients for transactions, and nobody what they leave open', async () => {
+    const db = connected({ max: 1 });
+    const { $client } = db.$withAuth(alice) as Db & { $client: pg.Pool };
+    const add = 'insert into todos (title) values ($1)';
+    const done = await $client.connect();
+    await done.query('begin isolation level serializable');
+    const { rows } = await done.query({
+      text: `select auth.user_id(), current_setting('transaction_isolation')`,
+      rowMode: 'array',
+    });
+    expect(rows).toEqual([['alice', 'serializable']]);
+    await done.query(add, ['kept']);
+    await done.query('commit');
+    await expect(done.query('select 1')).rejects.toMatchObject({ code: 'ERR_TRANSACTION_ENDED' });
+    await expect(done.query('begin')).rejects.toMatchObject({ code: 'ERR_TRANSACTION_ENDED' });
+    done.release();
+
+    const open = await $client.connect();
+    await open.query('begin');
+    await open.query(add, ['left open']);
+    open.release();
+    const atWork = await $client.connect();
+    await atWork.query('begin');
+    const late = atWork.query(`${add} returning pg_sleep(0.05)`, ['at work']);
+    await new Promise(setImmediate);
+    atWork.release();
+    await late;
+    await expect(atWork.query('commit')).rejects.toMatchObject({ code: 'ERR_TRANSACTION_ENDED' });
+
+    expect(await db.$withAuth(bob).$count(todos)).toBe(2);
+    expect(titles(await db.$withAuth(alice).select().from(todos))).toEqual([
+      'kept',
+      'read a book',
+      'water the plants',
+    ]);
+    await db.$withAuth(alice).delete(todos).where(eq(todos.title, 'kept'));
+  });
+
   it('keeps its connection over errors', async () => {
     const handle = connected({ max: 1 }).$withAuth(alice);
     const pid = async (): Promise<unknown> =>
@@ -150,6 +188,21 @@ describe('after use', () => {
     });
     expect(await sleeping).toBe('57P01');
     expect(await handle.$count(todos)).toBe(2);
+  });
+
+  it('a transaction whose connection breaks has not been committed, also where the error was caught', async () => {
+    const handle = connected({ max: 1 }).$withAuth(alice);
+    const broken = handle.transaction(async (tx) => {
+      await tx.insert(todos).values({ title: 'lost' });
+      const { rows } = await tx.execute(sql`select pg_backend_pid() as pid`);
+      await withClient(database.ownerUrl, (owner) =>
+        owner.query('select pg_terminate_backend($1)', [rows[0]?.['pid']]),
+      );
+      await tx.execute(sql`select 1`).catch(() => {});
+      return 'done';
+    });
+    await expect(broken).rejects.toThrow();
+    expect(titles(await handle.select().from(todos))).toEqual(['read a book', 'water the plants']);
   });
 
   it('a transaction that a statement begins or ends does not outlive it, where any is allowed', async () => {
