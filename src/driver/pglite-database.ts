@@ -38,21 +38,24 @@ export interface PgliteDatabaseOptions {
 
 /**
  * What the statements of a person can leave, if they read and write rows. What the application has on the same connection
- * stays: live queries are listeners, prepared statements and views that are temporary.
+ * stays: live queries are listeners, prepared statements and views that are temporary. Tells whether there can be temporary
+ * tables, since to look for them takes longer than all else.
  */
 const resetPerson = [
   'RESET ALL',
-  'SELECT pg_catalog.pg_advisory_unlock_all()',
-  `DO $$ DECLARE name text; BEGIN
+  'DISCARD SEQUENCES',
+  `SELECT pg_catalog.pg_advisory_unlock_all(),
+    pg_catalog.setseed(pg_catalog.hashtext(pg_catalog.gen_random_uuid()::text) / 2147483648::float8),
+    pg_catalog.pg_my_temp_schema() <> 0 AS has_temporary`,
+].join('; ');
+
+const dropTemporaryTables = `DO $$ DECLARE name text; BEGIN
     FOR name IN SELECT oid::regclass FROM pg_catalog.pg_class
       WHERE relpersistence = 't' AND relkind = 'r' AND relowner <> session_user::regrole
     LOOP
       EXECUTE 'DROP TABLE ' || name || ' CASCADE';
     END LOOP;
-  END $$`,
-  'DISCARD SEQUENCES',
-  'SELECT pg_catalog.setseed(pg_catalog.hashtext(pg_catalog.gen_random_uuid()::text) / 2147483648::float8)',
-].join('; ');
+  END $$`;
 
 /** A PGlite in which one person at a time does what an identity was sealed for, and leaves nothing of it. */
 export class PgliteDatabase {
@@ -85,7 +88,7 @@ export class PgliteDatabase {
     // An identity that cannot be sealed has no turn.
     await seal();
     const cleared = async (tx: PgliteQueries): Promise<void> => {
-      await tx.exec(this.#resetTo(login.role));
+      await this.#reset(tx, login.role);
       this.#isClean = true;
       await tx.exec('BEGIN');
     };
@@ -124,10 +127,14 @@ export class PgliteDatabase {
     return this.#login.get();
   }
 
-  // PGlite runs Postgres in single-user mode, where DEFAULT is no login at all and would change nothing.
-  #resetTo(role: string): string {
-    const reset = this.#options.anyStatement ? resetSessionAndStatements : resetPerson;
-    return `SET SESSION AUTHORIZATION ${quoteIdentifier(role)}; ${reset}`;
+  async #reset(tx: PgliteQueries, role: string): Promise<void> {
+    const { anyStatement } = this.#options;
+    const reset = anyStatement ? resetSessionAndStatements : resetPerson;
+    // PGlite runs Postgres in single-user mode, where DEFAULT is no login at all and would change nothing.
+    const results = await tx.exec(`SET SESSION AUTHORIZATION ${quoteIdentifier(role)}; ${reset}`);
+    if (anyStatement) return;
+    const told = results.at(-1)?.rows[0] as { readonly has_temporary?: unknown } | undefined;
+    if (told?.has_temporary !== false) await tx.exec(dropTemporaryTables);
   }
 }
 
