@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 
 import { AuthorizeError } from '../errors.ts';
 
+const require = createRequire(import.meta.url);
+
 // PostgreSQL's parser loads asynchronously, and drizzle-kit waits for nothing in its config file.
 const program = `
 const { loadModule, parseSync } = require(process.argv[1]);
@@ -18,7 +20,9 @@ loadModule().then(() => process.stdout.write(JSON.stringify(texts.map(parse))));
  */
 export function parseSql(texts: readonly string[]): readonly unknown[] {
   if (texts.length === 0) return [];
-  const parser = createRequire(import.meta.url).resolve('libpg-query');
+  const parser = require.resolve('libpg-query');
+  const loaded = alreadyLoaded(parser);
+  if (loaded) return texts.map((text) => parseOrNull(loaded, text));
   const { status, stdout, stderr, error } = spawnSync(process.execPath, ['--eval', program, parser], {
     input: JSON.stringify(texts),
     encoding: 'utf8',
@@ -32,4 +36,22 @@ export function parseSql(texts: readonly string[]): readonly unknown[] {
       hint: `It said: ${error?.message ?? stderr.trim().split('\n').at(-1) ?? ''}`,
     },
   );
+}
+
+type Parse = (text: string) => unknown;
+
+// Somebody who could wait has loaded it into this process.
+function alreadyLoaded(parser: string): Parse | undefined {
+  const exported: unknown = require.cache[parser]?.exports;
+  if (typeof exported !== 'object' || exported === null || !('parseSync' in exported)) return undefined;
+  const parse = exported.parseSync as Parse;
+  return parseOrNull(parse, 'SELECT 1') === null ? undefined : parse;
+}
+
+function parseOrNull(parse: Parse, text: string): unknown {
+  try {
+    return parse(text);
+  } catch {
+    return null;
+  }
 }

@@ -5,7 +5,9 @@ import {
   authenticatedRole,
   authUid,
   crudPolicy,
+  forceRLS,
   insertPolicy,
+  memberOf,
   selectPolicy,
 } from 'drizzle-authorize';
 import { expectTypeOf } from 'vitest';
@@ -20,6 +22,15 @@ export const posts = pgTable.withRLS(
     selectPolicy('shown', { to: [authenticatedRole, anonymousRole], using: authUid(userId) }),
   ],
 );
+
+export const members = forceRLS(pgTable('members', { userId: text().notNull(), orgId: text().notNull() }));
+expectTypeOf(members.$inferSelect).toEqualTypeOf<{ userId: string; orgId: string }>();
+selectPolicy('org', {
+  to: authenticatedRole,
+  using: memberOf(posts.body, { user: members.userId, group: members.orgId }),
+});
+// @ts-expect-error whose memberships count must be said
+memberOf(posts.body, { group: members.orgId });
 
 const using = authUid(posts.userId);
 expectTypeOf(using).not.toBeAny();

@@ -64,8 +64,18 @@ function schema(): fc.Arbitrary<string> {
     .chain(({ names, ...known }) =>
       fc
         .tuple(...names.map((name, index) => table(name, names.slice(index + 1), known)))
-        .map((declared) => [...declarations(known), ...declared.toReversed()].join('\n')),
+        .map((declared) => [...declarations(known), ...readable(declared, names).toReversed()].join('\n')),
     );
+}
+
+// What a policy of another table reads, its roles need SELECT on.
+function readable(declared: readonly string[], names: readonly string[]): readonly string[] {
+  return declared.map((text, index) => {
+    const read = declared.some((other) => other.includes(`from \${${names[index]}}`));
+    if (!read) return text;
+    const seen = `pgPolicy('policy_seen', { for: 'select', to: 'public', using: eq(t.userId, 'open') }),`;
+    return text.replace('(t) => [\n', `(t) => [\n  ${seen}\n`);
+  });
 }
 
 function declarations({ made, person }: Roles): readonly string[] {

@@ -1,3 +1,5 @@
+import { createRequire } from 'node:module';
+
 import { eq, sql } from 'drizzle-orm';
 import {
   boolean,
@@ -10,7 +12,7 @@ import {
   text,
   type PgPolicy,
 } from 'drizzle-orm/pg-core';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 
 import {
   anonymousRole,
@@ -25,6 +27,9 @@ import {
 import { readAccessModel } from '../../../src/migration/access-model.ts';
 import { checkAccess } from '../../../src/migration/check-access.ts';
 import { readViews } from '../../../src/migration/view-definitions.ts';
+
+// With it in this process, a check need not start another one.
+beforeAll(() => createRequire(import.meta.url)('libpg-query').loadModule());
 
 function check(exported: readonly unknown[], ownerViews?: readonly string[]): () => void {
   return () => checkAccess(readAccessModel(exported), readViews(exported), { ownerViews });
