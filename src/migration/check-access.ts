@@ -70,7 +70,7 @@ function refuseCycle(graph: AccessGraph, role: string, command: Command, table: 
   throw new AuthorizeError(
     'ERR_POLICY_INVALID',
     `Postgres would refuse every ${command} of ${role} on ${place(table)} as infinite recursion: ${way}${place(first.table)}`,
-    { hint: 'Let a policy of them read through a SECURITY DEFINER function.' },
+    { hint: 'Read one of the tables through memberOf(), which asks no policy.' },
   );
 }
 

@@ -28,7 +28,7 @@ describe('generate refuses, before it writes anything,', () => {
       table(
         `selectPolicy('a', { to: authenticatedRole, using: sql\`exists (select from \${todos} as other)\` })`,
       ),
-      'infinite recursion: public.todos "a" → public.todos. Let a policy of them read through',
+      'infinite recursion: public.todos "a" → public.todos. Read one of the tables through memberOf()',
     ],
     [
       'a view that passes policies by',
