@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
-import { setUpDatabase } from '../../support/sealed-database.ts';
 import { applyMigrations } from './catalog-equals-schema.ts';
 import { query } from './catalog.ts';
+import { createPeople } from './people.ts';
 import { createProject, type Project } from './project.ts';
 
 // The tests of this file are one history: each changes the project that the one before has left.
@@ -42,9 +42,13 @@ it('binds the owner of every table that has policies, and says so', async () => 
 });
 
 it('does not stand between the functions of the auth schema and the keys', async () => {
-  await setUpDatabase(database.url);
-  const { rows } = await query(database.url, `SELECT count(*)::int AS keys FROM auth.seal_keys`);
-  expect(rows).toEqual([{ keys: 1 }]);
+  const people = await createPeople(database);
+  try {
+    expect(await people.as('alice', 'SELECT id FROM todos')).toEqual([{ id: 1 }]);
+    expect(await people.as('bob', 'SELECT id FROM todos')).toEqual([]);
+  } finally {
+    await people.close();
+  }
 });
 
 it('fails a migration where somebody has let go of the owner by hand', async () => {

@@ -1,17 +1,18 @@
 import { eq, inArray } from 'drizzle-orm';
 import { index, integer, pgTable, primaryKey, text, uuid } from 'drizzle-orm/pg-core';
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { findExposures } from '../../../src/database/exposure.ts';
+import { preludeStatements } from '../../../src/database/prelude.ts';
 import { allPolicy, authenticatedRole, memberOf, selectPolicy, updatePolicy } from '../../../src/index.ts';
 import { readAccessModel } from '../../../src/migration/access-model.ts';
 import { checkAccess } from '../../../src/migration/check-access.ts';
 import { rewriteMigration } from '../../../src/migration/rewrite.ts';
 import { emptySnapshot } from '../../../src/migration/snapshot.ts';
 import { preludeState } from '../../../src/migration/migration-state.ts';
-import { seal } from '../../../src/session/seal.ts';
-import { createSealedDatabase, runAsOwner, type SealedDatabase } from '../../support/sealed-database.ts';
+import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
+import { runAsOwner } from '../../support/sealed-database.ts';
+import { createPeople, type People } from './people.ts';
 
 const members = pgTable(
   'members',
@@ -68,8 +69,8 @@ const things = pgTable('things', { id: integer(), device: integer(), seat: text(
   }),
 ]);
 
-let database: SealedDatabase;
-let client: pg.Client;
+let database: TestDatabase;
+let people: People;
 
 beforeAll(async () => {
   const model = readAccessModel([members, projects, tasks, devices, seats, things]);
@@ -89,52 +90,37 @@ beforeAll(async () => {
     previous: preludeState(model.identityRoles),
     model,
   });
-  database = await createSealedDatabase(
-    'members',
-    [
-      'CREATE TABLE members (user_id text, org_id integer, role text, PRIMARY KEY (user_id, org_id))',
-      'CREATE TABLE projects (id integer PRIMARY KEY, org_id integer, title text)',
-      'CREATE INDEX ON projects (org_id)',
-      'CREATE TABLE tasks (id integer PRIMARY KEY, project_id integer)',
-      'CREATE INDEX ON tasks (project_id)',
-      'CREATE TABLE devices (owner uuid, number integer)',
-      'CREATE TABLE seats (person integer, seat text)',
-      'CREATE TABLE things (id integer, device integer, seat text)',
-      ...sql.split('--> statement-breakpoint'),
-      `INSERT INTO members SELECT 'user ' || i % 20000, i % 9973, 'member' FROM generate_series(1, 50000) AS i`,
-      `INSERT INTO members VALUES ('alice', 17, 'admin'), ('alice', 4711, 'member'), ('bob', 17, 'member')`,
-      `INSERT INTO projects SELECT i, i % 10000, '' FROM generate_series(1, 100000) AS i`,
-      'INSERT INTO tasks SELECT i, i FROM generate_series(1, 100000) AS i',
-      `INSERT INTO devices VALUES ('11111111-1111-1111-1111-111111111111', 1)`,
-      `INSERT INTO seats VALUES (42, 'a'), (43, 'b')`,
-      `INSERT INTO things VALUES (1, 1, NULL), (2, 2, 'a'), (3, NULL, 'b')`,
-      'ANALYZE',
-    ],
-    { owner: 'ordinary' },
-  );
-  client = new pg.Client({ connectionString: database.authenticatedUrl });
-  await client.connect();
+  database = await createDatabase('members', { owner: 'ordinary' });
+  await runAsOwner(database.url, [
+    ...preludeStatements(['authenticated', 'anonymous']),
+    'CREATE TABLE members (user_id text, org_id integer, role text, PRIMARY KEY (user_id, org_id))',
+    'CREATE TABLE projects (id integer PRIMARY KEY, org_id integer, title text)',
+    'CREATE INDEX ON projects (org_id)',
+    'CREATE TABLE tasks (id integer PRIMARY KEY, project_id integer)',
+    'CREATE INDEX ON tasks (project_id)',
+    'CREATE TABLE devices (owner uuid, number integer)',
+    'CREATE TABLE seats (person integer, seat text)',
+    'CREATE TABLE things (id integer, device integer, seat text)',
+    ...sql.split('--> statement-breakpoint'),
+    `INSERT INTO members SELECT 'user ' || i % 20000, i % 9973, 'member' FROM generate_series(1, 50000) AS i`,
+    `INSERT INTO members VALUES ('alice', 17, 'admin'), ('alice', 4711, 'member'), ('bob', 17, 'member')`,
+    `INSERT INTO projects SELECT i, i % 10000, '' FROM generate_series(1, 100000) AS i`,
+    'INSERT INTO tasks SELECT i, i FROM generate_series(1, 100000) AS i',
+    `INSERT INTO devices VALUES ('11111111-1111-1111-1111-111111111111', 1)`,
+    `INSERT INTO seats VALUES (42, 'a'), (43, 'b')`,
+    `INSERT INTO things VALUES (1, 1, NULL), (2, 2, 'a'), (3, NULL, 'b')`,
+    'ANALYZE',
+  ]);
+  people = await createPeople(database);
 });
 
 afterAll(async () => {
-  await client?.end();
+  await people?.close();
   await database?.drop();
 });
 
-async function as<Row extends pg.QueryResultRow>(sub: string, statement: string): Promise<readonly Row[]> {
-  const now = { database: database.name, backendPid: 0, nowSeconds: Date.now() / 1000 };
-  const sealed = await seal({ role: 'authenticated', claims: { sub } }, database.sealKey, now);
-  await client.query('BEGIN');
-  try {
-    await client.query(`SELECT set_config('authorize.seal', $1, true)`, [sealed]);
-    return (await client.query<Row>(statement)).rows;
-  } finally {
-    await client.query('ROLLBACK');
-  }
-}
-
 async function count(sub: string, from: string): Promise<number> {
-  const [row] = await as<{ count: number }>(sub, `SELECT count(*)::int AS count FROM ${from}`);
+  const [row] = await people.as<{ count: number }>(sub, `SELECT count(*)::int AS count FROM ${from}`);
   return row?.count ?? -1;
 }
 
@@ -146,9 +132,9 @@ it('rows are those of the groups that the caller belongs to, and of nobody else'
 });
 
 it('a membership counts where its role does', async () => {
-  const changed = await as('alice', `UPDATE projects SET title = 'x' RETURNING org_id`);
+  const changed = await people.as('alice', `UPDATE projects SET title = 'x' RETURNING org_id`);
   expect(new Set(changed.map((row) => row['org_id']))).toEqual(new Set([17]));
-  expect(await as('bob', `UPDATE projects SET title = 'x' RETURNING id`)).toEqual([]);
+  expect(await people.as('bob', `UPDATE projects SET title = 'x' RETURNING id`)).toEqual([]);
 });
 
 it('two hops lead as far', async () => {
@@ -158,16 +144,18 @@ it('two hops lead as far', async () => {
 });
 
 it('the membership table is under a policy of the same kind, which does not lead in a circle', async () => {
-  const seen = await as('bob', `SELECT user_id FROM members WHERE role = 'admin'`);
+  const seen = await people.as('bob', `SELECT user_id FROM members WHERE role = 'admin'`);
   expect(seen).toEqual([{ user_id: 'alice' }]);
   expect(await count('mallory', 'members')).toBe(0);
 });
 
 it('a `sub` is a uuid or a number where the column is one, and else nobody', async () => {
-  expect(await as('11111111-1111-1111-1111-111111111111', 'SELECT id FROM things')).toEqual([{ id: 1 }]);
-  expect(await as('42', 'SELECT id FROM things')).toEqual([{ id: 2 }]);
+  expect(await people.as('11111111-1111-1111-1111-111111111111', 'SELECT id FROM things')).toEqual([
+    { id: 1 },
+  ]);
+  expect(await people.as('42', 'SELECT id FROM things')).toEqual([{ id: 2 }]);
   for (const sub of ['alice', '42 or true', '99999999999999999999']) {
-    expect(await as(sub, 'SELECT id FROM things'), sub).toEqual([]);
+    expect(await people.as(sub, 'SELECT id FROM things'), sub).toEqual([]);
   }
 });
 
@@ -175,7 +163,7 @@ describe('at 100,000 rows', () => {
   it.each(['projects', 'tasks'])(
     '%s are found by the index, and the function is asked once',
     async (table) => {
-      const [row] = await as<{ 'QUERY PLAN': readonly [{ readonly Plan: Plan }] }>(
+      const [row] = await people.as<{ 'QUERY PLAN': readonly [{ readonly Plan: Plan }] }>(
         'alice',
         `EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM ${table}`,
       );
@@ -194,27 +182,27 @@ describe('at 100,000 rows', () => {
 
 it('nobody else may call the functions, and setup --check has nothing to say of them', async () => {
   await expect(
-    runAsOwner(database.ownerUrl, [
+    runAsOwner(database.url, [
       'SET ROLE anonymous',
       `DO $$ DECLARE f text; BEGIN FOR f IN SELECT proname FROM pg_proc WHERE proname ~ '^member_of_'
          LOOP EXECUTE format('SELECT auth.%I()', f); END LOOP; END $$`,
     ]),
   ).rejects.toThrow(/permission denied/);
-  const found = await findExposures(database.ownerUrl, database.authorizeKey);
+  const found = await findExposures(database.url, undefined);
   expect(found.map(({ what }) => what).filter((what) => what.includes('member_of'))).toEqual([]);
 });
 
 it('a membership table that binds its owner needs a policy for the owner', async () => {
-  await runAsOwner(database.ownerUrl, ['ALTER TABLE members FORCE ROW LEVEL SECURITY']);
+  await runAsOwner(database.url, ['ALTER TABLE members FORCE ROW LEVEL SECURITY']);
   try {
     expect(await count('alice', 'projects')).toBe(0);
-    await runAsOwner(database.ownerUrl, [
+    await runAsOwner(database.url, [
       'CREATE POLICY owner ON members FOR SELECT TO current_user USING (true)',
     ]);
     expect(await count('alice', 'projects')).toBe(20);
     expect(await count('mallory', 'projects')).toBe(0);
   } finally {
-    await runAsOwner(database.ownerUrl, ['ALTER TABLE members NO FORCE ROW LEVEL SECURITY']);
+    await runAsOwner(database.url, ['ALTER TABLE members NO FORCE ROW LEVEL SECURITY']);
   }
 });
 
