@@ -58,9 +58,26 @@ function isValue(chunk: SQLChunk): boolean {
 function writeParam(param: Param): SQLChunk {
   const { value, encoder } = param;
   if (is(value, Placeholder)) return param;
-  const written: unknown =
-    value === null ? null : (declaredColumn(encoder) ?? encoder).mapToDriverValue(value);
+  const written = value === null ? null : toDriver(declaredColumn(encoder) ?? encoder, value);
   return is(written, SQL) ? withLiterals(written) : literal(written);
+}
+
+// What a driver would be given. On drizzle-orm 1.0 columns leave JSON and lists to the driver, which a policy has not.
+function toDriver(encoder: Param['encoder'], value: unknown): unknown {
+  const given: unknown = encoder.mapToDriverValue(value);
+  const write = /^jsonb?$/.test(String(Reflect.get(encoder, 'codec'))) ? JSON.stringify : undefined;
+  const depth = Number(Reflect.get(encoder, 'dimensions'));
+  return depth > 0 && Array.isArray(given)
+    ? listText(given, depth, write ?? textOf)
+    : (write?.(given) ?? given);
+}
+
+/** @see https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */
+function listText(value: unknown, depth: number, write: (element: unknown) => string): string {
+  if (value === null) return 'NULL';
+  return depth > 0 && Array.isArray(value)
+    ? `{${value.map((part) => listText(part, depth - 1, write)).join()}}`
+    : `"${write(value).replaceAll(/["\\]/g, '\\$&')}"`;
 }
 
 // The columns that the third argument of pgTable is called with have a name and no type: they would write a date as
@@ -71,24 +88,28 @@ function declaredColumn(encoder: Param['encoder']): Column | undefined {
 }
 
 function literal(value: unknown): SQL {
-  return sql.raw(literalText(value));
+  if (value === null) return sql.raw('null');
+  const text = textOf(value);
+  if (!/^(bigint|boolean)$/.test(typeof value) && !Number.isFinite(value)) return sql.raw(quoteLiteral(text));
+  // In parentheses, so that a minus before it does not begin a comment.
+  return sql.raw(text.startsWith('-') ? `(${text})` : text);
 }
 
-function literalText(value: unknown): string {
-  if (value === null || typeof value === 'boolean') return String(value);
-  if (typeof value === 'string') return quoteLiteral(value);
-  if (typeof value === 'number' && !Number.isFinite(value)) return quoteLiteral(String(value));
-  // In parentheses, so that a minus before it does not begin a comment.
-  if (typeof value === 'number' || typeof value === 'bigint') return value < 0 ? `(${value})` : String(value);
+// As Postgres reads it between quotes.
+function textOf(value: unknown): string {
+  if (/^(string|number|bigint|boolean)$/.test(typeof value)) return String(value);
   if (Array.isArray(value)) throw new TypeError('holds a list as one value; use inArray() or sql.join()');
-  if (value instanceof Date) return quoteLiteral(value.toISOString());
-  if (value instanceof Uint8Array) return quoteLiteral(`\\x${hex(value)}`);
-  if (typeof value === 'object') {
-    if (Object.getPrototypeOf(value) === Object.prototype) return quoteLiteral(JSON.stringify(value));
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Uint8Array) {
+    return `\\x${[...value].map((byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  }
+  if (typeof value === 'object' && value !== null) {
+    const plain = Object.prototype;
+    if (Object.getPrototypeOf(value) === plain) return JSON.stringify(value);
     // A number of any precision, an address: what knows how it is written.
     const write: unknown = Reflect.get(value, 'toString');
-    if (typeof write === 'function' && write !== Object.prototype.toString) {
-      return quoteLiteral(String(Reflect.apply(write, value, [])));
+    if (typeof write === 'function' && write !== plain.toString) {
+      return String(Reflect.apply(write, value, []));
     }
   }
   throw new TypeError('holds a value of a kind that cannot be written out');
@@ -102,8 +123,4 @@ function literalText(value: unknown): string {
 export function quoteLiteral(text: string): string {
   const quoted = `'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
   return text.includes('\\') ? ` E${quoted}` : quoted;
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }

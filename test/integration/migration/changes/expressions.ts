@@ -23,6 +23,7 @@ const values: readonly (readonly [name: string, before: string, after: string])[
   ['a date without a column', 'sql`${t.at} > ${new Date(0)}`', 'sql`${t.at} < ${new Date(0)}`'],
   ['a list in one column', `eq(t.tags, ['a', 'b"c'])`, `orm.arrayContains(t.tags, ["it's"])`],
   ['a list as an object', `eq(t.data, [1, 2])`, `eq(t.data, ['1,2'])`],
+  ['a word as an object', `eq(t.data, 'a"b')`, `orm.ne(t.data, 'null')`],
   ['a value of a type of its own', `eq(t.flag, true)`, `eq(t.flag, false)`],
   ['a number below zero behind a minus', 'sql`${t.amount} < -${-5}`', 'sql`${t.amount} < 0 -${-7}`'],
   ['a day', `eq(t.day, '2024-02-01')`, `orm.between(t.day, '2024-01-01', '2024-12-31')`],
