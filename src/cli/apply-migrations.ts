@@ -1,23 +1,17 @@
-import { access } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 
 import { withConnection } from '../database/connect.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
 import { AuthorizeError } from '../errors.ts';
+import { holdsMigrations } from '../migration/kit-line.ts';
 
 /** @throws AuthorizeError `ERR_MIGRATIONS_MISSING` when drizzle-kit has generated nothing there */
-export async function assertMigrationsFolder(folder: string): Promise<void> {
-  try {
-    await access(join(folder, 'meta', '_journal.json'));
-  } catch (error) {
-    throw new AuthorizeError('ERR_MIGRATIONS_MISSING', `there are no migrations in ${folder}`, {
-      cause: error,
-      hint: 'run npx drizzle-kit generate, or pass --migrations DIR',
-    });
-  }
+export function assertMigrationsFolder(folder: string): void {
+  if (holdsMigrations(folder)) return;
+  throw new AuthorizeError('ERR_MIGRATIONS_MISSING', `there are no migrations in ${folder}`, {
+    hint: 'run npx drizzle-kit generate, or pass --migrations DIR',
+  });
 }
 
 /** Makes a database of an embedded cluster, unless it is there. @returns its owner's URL */

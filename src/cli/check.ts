@@ -67,7 +67,7 @@ async function afterReplay<Result>(
   progress: (what: string) => void,
   work: (ownerUrl: string) => Promise<Result>,
 ): Promise<Result> {
-  await assertMigrationsFolder(folder);
+  assertMigrationsFolder(folder);
   const stop = listenForStop();
   try {
     progress('starting an empty PostgreSQL');

@@ -56,7 +56,7 @@ export interface DevEnvironment {
 export async function startDevEnvironment(options: DevOptions): Promise<DevEnvironment> {
   const { ephemeral, onProgress, signal } = options;
   const migrationsFolder = resolve(options.migrationsFolder);
-  await assertMigrationsFolder(migrationsFolder);
+  assertMigrationsFolder(migrationsFolder);
   const folder = resolve(devFolder);
   await mkdir(folder, { recursive: true });
   // Secrets and a database: not for the repository.

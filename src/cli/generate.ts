@@ -4,7 +4,7 @@ import { generateOptions } from '../migration/generate-options.ts';
 import { afterKit, beforeKit } from '../migration/generate.ts';
 import type { Command, ExitCode } from './command.ts';
 import { readDrizzleConfig, type DrizzleConfig } from './drizzle-config.ts';
-import { printDone } from './terminal.ts';
+import { printDone, printProgress } from './terminal.ts';
 
 const help = `drizzle-authorize generate: drizzle-kit generate, completed
 
@@ -18,6 +18,7 @@ Usage: drizzle-authorize generate [drizzle-kit's options]
   --config FILE   default: drizzle.config.ts, .js or .json in this folder
   --name NAME     of the migration
   --custom        an empty migration for your own SQL: drizzle-kit alone
+  --explain       what would be written, with drizzle-kit 1.0: drizzle-kit alone
   and whatever else drizzle-kit generate takes; npx drizzle-kit generate --help says what
 
 Always use it in place of drizzle-kit generate then, which alone would write policies without
@@ -28,7 +29,8 @@ export const generate: Command = {
   help,
   async run(args): Promise<ExitCode> {
     const kit = { ...findKit(process.cwd()), ...parseArguments(['generate', ...args]) };
-    if (kit.custom) return (await runGenerate(kit, args)) === 0 ? 0 : 1;
+    if (kit.custom || kit.explain) return (await runGenerate(kit, args)) === 0 ? 0 : 1;
+    const say = kit.json ? printProgress : printDone;
 
     const config = await readConfig(optionsOf(kit.options));
     if (config.breakpoints === false) {
@@ -42,9 +44,9 @@ export const generate: Command = {
     }
     const options = generateOptions(config, kit);
     const { declared, report } = beforeKit(options);
-    for (const line of report) printDone(line);
+    for (const line of report) say(line);
     if ((await runGenerate(kit, args)) !== 0) return 1;
-    for (const line of afterKit(options, declared)) printDone(line);
+    for (const line of afterKit(options, declared)) say(line);
     return 0;
   },
 };

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 import { findConfigFile } from '../config/load-config.ts';
-import { findKit } from '../migration/drizzle-kit.ts';
+import { findKit, parseArguments } from '../migration/drizzle-kit.ts';
 import { generateOptions, requirePostgres, requireSchema } from '../migration/generate-options.ts';
 import { readSchema, type GenerateOptions } from '../migration/generate.ts';
 import { readMigrationsFolder } from '../migration/migrations-folder.ts';
@@ -122,7 +122,7 @@ async function planGitignore(): Promise<FileStep> {
 }
 
 function planPrelude(config: DrizzleConfig, schema: FileStep): GenerateOptions | undefined {
-  const kit = { ...findKit(process.cwd()), command: 'generate', custom: false, options: [] };
+  const kit = { ...findKit(process.cwd()), ...parseArguments(['generate']) };
   const options = generateOptions(config, kit);
   if (readMigrationsFolder(options.out, options.line).state.prelude > 0) return undefined;
   // What cannot be read is said before anything is written.

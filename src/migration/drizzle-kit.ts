@@ -14,6 +14,10 @@ export interface KitInvocation {
   readonly command: string;
   /** `generate --custom`: the user writes the SQL. */
   readonly custom: boolean;
+  /** `generate --explain`: nothing is written. */
+  readonly explain: boolean;
+  /** `--output json`: a program reads stdout. */
+  readonly json: boolean;
   /** Options that a further call needs, so that it finds the same config and names files alike. */
   readonly options: readonly string[];
 }
@@ -46,12 +50,13 @@ const kept = new Set([
   '--breakpoints',
 ]);
 
+const flags = new Set(['--custom', '--breakpoints', '--explain', '--fix-conflicts', '--ignore-conflicts']);
+
 /** Reads the command line as drizzle-kit does: the command is the first word that no option has taken. */
-export function parseArguments(
-  args: readonly string[],
-): Pick<KitInvocation, 'command' | 'custom' | 'options'> {
+export function parseArguments(args: readonly string[]): Omit<KitInvocation, 'bin' | 'version'> {
   let command = '';
-  let custom = false;
+  let json = false;
+  const given = new Map<string, boolean>();
   const options: string[] = [];
   for (let index = 0; index < args.length; index += 1) {
     const argument = args[index] ?? '';
@@ -61,17 +66,24 @@ export function parseArguments(
     }
     const [name = '', ...rest] = argument.split('=');
     const value = argument.includes('=') ? rest.join('=') : args[index + 1];
-    if (name === '--custom') custom = !['false', '0'].includes(value?.toLowerCase() ?? '');
-    const isFlag = name === '--custom' || name === '--breakpoints';
+    const isFlag = flags.has(name);
+    if (isFlag) given.set(name, !['false', '0'].includes(value?.toLowerCase() ?? ''));
+    if (name === '--output') json = value === 'json';
     // A flag has no value of its own, so that a word behind it may be the command.
     const takesNext = !argument.includes('=') && (!isFlag || isBoolean(value));
     if (kept.has(name)) {
-      const given = takesNext || argument.includes('=') ? value : 'true';
-      if (given !== undefined) options.push(`${name}=${given}`);
+      const setting = takesNext || argument.includes('=') ? value : 'true';
+      if (setting !== undefined) options.push(`${name}=${setting}`);
     }
     if (takesNext) index += 1;
   }
-  return { command, custom, options };
+  return {
+    command,
+    custom: given.get('--custom') ?? false,
+    explain: given.get('--explain') ?? false,
+    json,
+    options,
+  };
 }
 
 function isBoolean(value: string | undefined): boolean {
@@ -109,7 +121,7 @@ export function findKit(directory: string): Pick<KitInvocation, 'bin' | 'version
     // Nothing of this name is installed.
   }
   throw new AuthorizeError('ERR_KIT_UNSUPPORTED', 'drizzle-kit is not installed in this project', {
-    hint: 'npm install --save-dev drizzle-kit@0.31',
+    hint: 'npm install --save-dev drizzle-kit@0.31, or drizzle-kit@1.0.0-rc.5 beside drizzle-orm 1.0',
   });
 }
 

@@ -5,6 +5,7 @@ import { checkAccess, type CheckAccessOptions } from './check-access.ts';
 import { generateCustom, type KitInvocation } from './drizzle-kit.ts';
 import type { KitLine } from './kit-line.ts';
 import {
+  assertOneLine,
   isPlaceholder,
   ownNames,
   readMigrationsFolder,
@@ -67,6 +68,7 @@ export function writePrelude(options: GenerateOptions): GenerateReport {
 
 function ensurePrelude(options: GenerateOptions, model: AccessModel): GenerateReport {
   const folder = readMigrationsFolder(options.out, options.line);
+  assertOneLine(folder);
   if (folder.state.prelude > 0) return [];
 
   const file =

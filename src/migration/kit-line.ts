@@ -1,10 +1,12 @@
 import { AuthorizeError } from '../errors.ts';
 import type { GenerateConfig } from './generate-options.ts';
 import { kit031 } from './kit-0.31/line.ts';
+import { kit10 } from './kit-1.0/line.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** What one line of drizzle-kit does in a way of its own. */
 export interface KitLine {
+  readonly name: string;
   /** Why `drizzle-kit push` is refused, as half a sentence. */
   readonly pushFault: string;
   /** The names of its migrations tell them apart by the second, so that of two in one second there would be one. */
@@ -14,10 +16,13 @@ export interface KitLine {
   /**
    * What it has put into its `out` folder, in the order in which it is applied; nothing where there is no folder.
    *
-   * @throws AuthorizeError `ERR_MIGRATION_INCOMPLETE` when part of it cannot be read, `ERR_KIT_UNSUPPORTED` when another
-   *   line has written it
+   * @throws AuthorizeError `ERR_MIGRATION_INCOMPLETE` when part of it cannot be read
    */
   readonly readMigrations: (path: string) => readonly KeptMigration[];
+  /** It has put migrations into the folder. */
+  readonly holds: (path: string) => boolean;
+  /** What to do with migrations of another line. */
+  readonly afterOthers: string;
   /** @throws AuthorizeError `ERR_KIT_UNSUPPORTED` for a config or options with which nothing can be done safely */
   readonly assertUsable: (config: GenerateConfig, options: readonly string[]) => void;
 }
@@ -31,6 +36,24 @@ export interface KeptMigration {
   readonly sql: string;
   /** The schema after the migration, as drizzle-kit noted it. */
   readonly snapshot: Snapshot;
+  /** Made on top of the migration before it, and of no other. */
+  readonly inLine: boolean;
+}
+
+const lines: readonly KitLine[] = [kit031, kit10];
+
+/** True for a folder into which drizzle-kit has put migrations. */
+export function holdsMigrations(path: string): boolean {
+  return lines.some((line) => line.holds(path));
+}
+
+/** @throws AuthorizeError `ERR_KIT_UNSUPPORTED` when another line has put migrations into the folder */
+export function assertNoOthers(path: string, line: KitLine): void {
+  const other = lines.find((one) => one !== line && one.holds(path));
+  if (!other) return;
+  throw new AuthorizeError('ERR_KIT_UNSUPPORTED', `${path} holds migrations of drizzle-kit ${other.name}`, {
+    hint: line.afterOthers,
+  });
 }
 
 /**
@@ -40,13 +63,10 @@ export interface KeptMigration {
  */
 export function kitLine(version: string): KitLine {
   if (version.startsWith('0.31.')) return kit031;
+  if (/^1\.(?!0\.0-(?:alpha|beta|rc\.[1-4](?:-|$)))/.test(version)) return kit10;
   throw new AuthorizeError(
     'ERR_KIT_UNSUPPORTED',
-    `migrations need drizzle-kit 0.31; ${version} is not supported`,
-    {
-      hint: version.startsWith('1.')
-        ? 'Generate them with drizzle-kit 0.31 and drizzle-orm 0.45; $withAuth runs on drizzle-orm 1.0 as well.'
-        : 'Install drizzle-kit 0.31.',
-    },
+    `migrations need drizzle-kit 0.31, or 1.0 from 1.0.0-rc.5 on; ${version} is not supported`,
+    { hint: 'Install drizzle-kit 0.31 beside drizzle-orm 0.45, or 1.0 beside drizzle-orm 1.0.' },
   );
 }

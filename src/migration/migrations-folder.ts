@@ -1,6 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 
-import type { KeptMigration, KitLine } from './kit-line.ts';
+import { AuthorizeError } from '../errors.ts';
+import { assertNoOthers, type KeptMigration, type KitLine } from './kit-line.ts';
 import { emptyState, parseHeader, type MigrationState } from './migration-state.ts';
 import { emptySnapshot, type Snapshot } from './snapshot.ts';
 import { compareText, qualifiedName } from './table-name.ts';
@@ -36,6 +37,7 @@ const placeholder = '-- Custom SQL migration file, put your code below! --';
  *   line of drizzle-kit or a newer release has written it
  */
 export function readMigrationsFolder(path: string, line: KitLine): MigrationsFolder {
+  assertNoOthers(path, line);
   const migrations = line
     .readMigrations(path)
     .map((kept) => ({ ...kept, state: parseHeader(kept.sql, kept.path) }));
@@ -73,6 +75,22 @@ function saysTheSame(state: MigrationState, snapshot: Snapshot): boolean {
   const lines = (tables: readonly (readonly string[])[]): string =>
     JSON.stringify(tables.map((table) => table.toSorted(compareText).join()).toSorted(compareText));
   return lines(known) === lines(noted);
+}
+
+/**
+ * Refuses what a merge of two branches leaves behind. What a migration was made on top of is what it knows: it would write
+ * policies anew that the other branch has changed.
+ *
+ * @throws AuthorizeError `ERR_KIT_UNSUPPORTED`
+ */
+export function assertOneLine({ migrations }: MigrationsFolder): void {
+  const first = migrations.findIndex((file) => file.state);
+  const index = migrations.findIndex((file, at) => first >= 0 && at > first && !file.inLine);
+  const [before, file] = [migrations[index - 1], migrations[index]];
+  if (!before || !file) return;
+  throw new AuthorizeError('ERR_KIT_UNSUPPORTED', `${file.path} was not made on top of ${before.path}`, {
+    hint: 'After a merge, delete the folder of the one that no database has yet, and run `npx drizzle-kit generate`.',
+  });
 }
 
 /** True for a file of this name, or of any of ours, that drizzle-kit made for us and that we have not filled. */

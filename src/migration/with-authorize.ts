@@ -6,7 +6,7 @@ import { currentInvocation, type KitInvocation } from './drizzle-kit.ts';
 import { generateOptions, requirePostgres } from './generate-options.ts';
 import { afterKit, beforeKit, type GenerateReport } from './generate.ts';
 import { kitLine } from './kit-line.ts';
-import { readMigrationsFolder, unfinishedMigrations } from './migrations-folder.ts';
+import { assertOneLine, readMigrationsFolder, unfinishedMigrations } from './migrations-folder.ts';
 
 /**
  * Makes `drizzle-kit generate` complete: the migrations that it writes carry the auth schema, every policy of the
@@ -18,8 +18,9 @@ import { readMigrationsFolder, unfinishedMigrations } from './migrations-folder.
  *   of drizzle-kit's. Where drizzle-kit sees no change but access has changed, it writes one of its own. Running it
  *   twice writes nothing.
  * - `migrate` is refused while a migration is half-made, and otherwise left alone.
- * - `push` is refused, since drizzle-kit pushes policies without their expressions.
- * - Everything else, `generate --custom` included, is left alone.
+ * - `push` is refused, since drizzle-kit pushes policies without their expressions, or without changes in them.
+ * - `mcp` is refused, call by call, since it would write migrations that nobody completes.
+ * - Everything else, `generate --custom` and `--explain` included, is left alone.
  *
  * A refusal is one sentence on stderr and exit code 1.
  *
@@ -38,6 +39,8 @@ export function withAuthorize<C extends Config>(config: C, options: AuthorizeOpt
     checkOptions(options);
     return result;
   }
+  // A server that goes on: its caller is told by an error, and nothing would come after what it writes.
+  if (kit.command === 'mcp') throw new AuthorizeError('ERR_KIT_UNSUPPORTED', mcpFault);
   onError(() => {
     checkOptions(options);
     attach(result, kit);
@@ -45,19 +48,22 @@ export function withAuthorize<C extends Config>(config: C, options: AuthorizeOpt
   return result;
 }
 
+const mcpFault =
+  'drizzle-kit mcp would leave access rules out; run `npx drizzle-kit generate` and `npx drizzle-kit migrate` as commands';
+
 function attach(config: Config, kit: KitInvocation): void {
   const { out = 'drizzle' } = config;
   switch (kit.command) {
     case 'generate': {
-      if (kit.custom) return;
+      if (kit.custom || kit.explain) return;
       const options = generateOptions(config, kit);
       const { declared, report } = beforeKit(options);
-      print(report);
+      print(report, kit);
       process.once('exit', (code) => {
         if (code !== 0) return;
         // Too late to exit, but not to say with which code.
         onError(
-          () => print(afterKit(options, declared)),
+          () => print(afterKit(options, declared), kit),
           () => (process.exitCode = 1),
         );
       });
@@ -65,7 +71,9 @@ function attach(config: Config, kit: KitInvocation): void {
     }
     case 'migrate': {
       requirePostgres(config);
-      const [unfinished] = unfinishedMigrations(readMigrationsFolder(out, kitLine(kit.version)));
+      const folder = readMigrationsFolder(out, kitLine(kit.version));
+      assertOneLine(folder);
+      const [unfinished] = unfinishedMigrations(folder);
       if (!unfinished) return;
       throw new AuthorizeError(
         'ERR_MIGRATION_INCOMPLETE',
@@ -101,6 +109,7 @@ function exit(): never {
   process.exit(1);
 }
 
-function print(report: GenerateReport): void {
-  for (const line of report) process.stdout.write(`[✓] drizzle-authorize: ${line}\n`);
+function print(report: GenerateReport, { json }: KitInvocation): void {
+  const stream = json ? process.stderr : process.stdout;
+  for (const line of report) stream.write(`[✓] drizzle-authorize: ${line}\n`);
 }

@@ -8,16 +8,25 @@ import { parseSnapshot } from './snapshot.ts';
 
 /** The migrations that meta/_journal.json names: one file of SQL each, and its snapshot in meta/. */
 export function readJournal(path: string): readonly KeptMigration[] {
-  const journal = join(path, 'meta', '_journal.json');
-  if (!existsSync(journal)) return [];
-  return parseFile(journal, parseTags, hint).map((tag) => {
+  if (!hasJournal(path)) return [];
+  return parseFile(journalOf(path), parseTags, hint).map((tag) => {
     const file = join(path, `${tag}.sql`);
     const sql = readText(file, hint);
     const meta = join(path, 'meta', `${tag.slice(0, tag.indexOf('_'))}_snapshot.json`);
     // drizzle-kit needs the newest only, and projects lose older ones.
     const snapshot = existsSync(meta) ? parseFile(meta, parseSnapshot, hint) : emptySnapshot;
-    return { tag, path: file, sql, snapshot };
+    // Of two that follow one, drizzle-kit complains itself.
+    return { tag, path: file, sql, snapshot, inLine: true };
   });
+}
+
+/** True where there is a journal, which may be empty. */
+export function hasJournal(path: string): boolean {
+  return existsSync(journalOf(path));
+}
+
+function journalOf(path: string): string {
+  return join(path, 'meta', '_journal.json');
 }
 
 const hint =

@@ -1,14 +1,17 @@
 import { AuthorizeError } from '../../errors.ts';
 import type { KitLine } from '../kit-line.ts';
-import { readJournal } from './journal.ts';
+import { hasJournal, readJournal } from './journal.ts';
 
 /** drizzle-kit 0.31. */
 export const kit031: KitLine = {
+  name: '0.31',
   pushFault: 'drizzle-kit push creates policies without their expressions',
   // Of the prefixes that there are, `timestamp` and `unix`.
   oneASecond: (tag) => /^\d{5,}_/.test(tag),
   notesExistingViews: true,
   readMigrations: readJournal,
+  holds: hasJournal,
+  afterOthers: 'Use drizzle-kit 1.0 and drizzle-orm 1.0, which have made them.',
   assertUsable: (config, options) => {
     if (config.migrations?.prefix !== 'none' && !options.includes('--prefix=none')) return;
     throw new AuthorizeError(

@@ -31,9 +31,13 @@ it.each([
     ['--breakpoints', 'false', 'generate', '--custom'],
     { command: 'generate', custom: true, options: ['--breakpoints=false'] },
   ],
+  [
+    ['--explain', 'generate', '--output', 'json'],
+    { command: 'generate', custom: false, explain: true, json: true, options: [] },
+  ],
   [[], { command: '', custom: false, options: [] }],
 ])('%j is read as drizzle-kit reads it', (args, expected) => {
-  expect(parseArguments(args)).toEqual(expected);
+  expect(parseArguments(args)).toEqual({ explain: false, json: false, ...expected });
 });
 
 it('knows drizzle-kit by its package, behind any link', () => {
@@ -42,6 +46,8 @@ it('knows drizzle-kit by its package, behind any link', () => {
     version: '0.31.11',
     command: 'generate',
     custom: false,
+    explain: false,
+    json: false,
     options: [],
   });
 });
