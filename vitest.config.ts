@@ -35,11 +35,28 @@ export default defineConfig({
         },
       },
       {
+        // Migrations again, by drizzle-kit 1.0.
+        extends: true,
+        plugins: [secondLine()],
+        test: {
+          name: 'full-1.0',
+          include: [
+            'test/integration/migration/{*.full,change,create}.test.ts',
+            'test/drizzle-1.0/*.full.test.ts',
+          ],
+          exclude: ['test/integration/migration/journal.full.test.ts'],
+          globalSetup: ['test/support/global-setup.ts', 'test/drizzle-1.0/global-setup.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
         // What takes longer than `npm test` may: the same kind of tests, with a run of their own.
         extends: true,
         test: {
           name: 'full',
           include: ['test/**/*.full.test.ts'],
+          exclude: ['test/drizzle-1.0/**'],
           globalSetup: 'test/support/global-setup.ts',
           testTimeout: 300_000,
           hookTimeout: 300_000,

@@ -6,6 +6,13 @@ import type { notes, todos } from './types/todo-tables.ts';
 
 export const line = '1.0.0-rc.5';
 
+export const installed = {
+  modules: 'test/drizzle-1.0/node_modules',
+  package: 'test/drizzle-1.0/node_modules/drizzle-authorize',
+};
+
+export const migrationFile = /^\d{14}_(.*)\/migration\.sql$/;
+
 export function relationalConfig(tables: { readonly todos: typeof todos; readonly notes: typeof notes }) {
   const relations = defineRelations(tables, (r) => ({
     todos: { notes: r.many.notes({ from: r.todos.id, to: r.notes.todoId }) },

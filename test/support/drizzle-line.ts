@@ -8,6 +8,12 @@ import type { notes, todos } from './todo-app.ts';
 /** The version that is under test. */
 export const line: string = '0.45.4';
 
+/** Where the packages of the line are installed, this one among them, from the root of the repository. */
+export const installed = { modules: 'node_modules', package: '.' };
+
+/** drizzle-kit's name for the SQL of a migration, within its folder. */
+export const migrationFile = /^\d+_(.*)\.sql$/;
+
 /** What drizzle() is told of the tables, for relational queries. */
 export function relationalConfig(tables: Tables) {
   const { todos: todo, notes: note } = tables;

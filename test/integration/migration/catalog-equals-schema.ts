@@ -78,7 +78,7 @@ export async function applyMigrations(project: Project, url: string): Promise<vo
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await migrate(drizzle(client), { migrationsFolder: join(project.folder, 'drizzle') });
+    await migrate(drizzle({ client }), { migrationsFolder: join(project.folder, 'drizzle') });
   } finally {
     await client.end();
   }

@@ -1,6 +1,3 @@
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
@@ -38,7 +35,7 @@ it('migrate refuses a half-made migration, and generate completes it', async () 
   const refused = await project.kit(['migrate'], { DATABASE_URL: database.url });
   expect(refused.code).toBe(1);
   expect(refused.stderr).toBe(
-    '[✗] drizzle-authorize: drizzle/0002_posts.sql is half-made: its access rules are missing. ' +
+    `[✗] drizzle-authorize: ${await project.migration('posts')} is half-made: its access rules are missing. ` +
       'Run `npx drizzle-kit generate`, which completes it. (ERR_MIGRATION_INCOMPLETE)\n',
   );
 
@@ -82,11 +79,11 @@ it('two half-made migrations are completed by one run', async () => {
   );
   await project.kit(['generate', '--name=second'], killed);
   const refused = await project.kit(['migrate'], { DATABASE_URL: database.url });
-  expect(refused.stderr).toContain('drizzle/0002_first.sql is half-made');
+  expect(refused.stderr).toContain(`${await project.migration('first')} is half-made`);
 
   const { stdout } = await project.generate();
-  expect(stdout).toContain('written into drizzle/0002_first.sql');
-  expect(stdout).toContain('written into drizzle/0003_second.sql');
+  expect(stdout).toContain(`written into ${await project.migration('first')}`);
+  expect(stdout).toContain(`written into ${await project.migration('second')}`);
   expect(await project.migrations()).toHaveLength(4);
   await project.migrate(database.url);
   await expectCatalogsEqualSchema(project, [database]);
@@ -99,7 +96,7 @@ it('a migration of ours that is still empty is filled by the next run', async ()
   await project.schema(narrower.replace('$1', "'a'"));
   await project.kit(['generate', '--custom', '--name=authorize'], killed);
   const refused = await project.kit(['migrate'], { DATABASE_URL: database.url });
-  expect(refused.stderr).toContain('drizzle/0002_authorize.sql is half-made');
+  expect(refused.stderr).toContain(`${await project.migration('authorize')} is half-made`);
   await project.generate();
   await project.migrate(database.url);
   await expectCatalogsEqualSchema(project, [database]);
@@ -111,24 +108,12 @@ it('what people write after a half-made migration stays as it is', async () => {
   await project.schema(table('todos') + table('posts'));
   await project.kit(['generate', '--name=posts'], killed);
   await project.generate('--custom', '--name=mine');
-  await writeFile(join(project.folder, 'drizzle/0003_mine.sql'), 'CREATE INDEX mine ON posts (title);');
+  const file = await project.migration('mine');
+  await project.write(file, 'CREATE INDEX mine ON posts (title);');
   await project.generate();
-  const { 'drizzle/0003_mine.sql': mine } = await project.files();
-  expect(mine).toBe('CREATE INDEX mine ON posts (title);');
+  expect((await project.files())[file]).toBe('CREATE INDEX mine ON posts (title);');
   await project.migrate(database.url);
   await expectCatalogsEqualSchema(project, [database]);
-});
-
-it('what people write stays as it is also when the snapshot before it is gone', async () => {
-  await project.schema(table('todos'));
-  await project.generate();
-  await project.generate('--custom', '--name=mine');
-  const mine = 'ALTER POLICY view ON todos USING (true);';
-  await writeFile(join(project.folder, 'drizzle/0002_mine.sql'), mine);
-  await rm(join(project.folder, 'drizzle/meta/0001_snapshot.json'));
-  const before = await project.files();
-  await project.generate();
-  expect(await project.files()).toEqual(before);
 });
 
 it('an empty prelude is filled by the next run', async () => {
@@ -145,25 +130,11 @@ it('a migration that people write themselves is left as it is', async () => {
   await project.generate();
   const { stdout } = await project.generate('--custom', '--name=mine');
   expect(stdout).not.toContain('drizzle-authorize');
-  await writeFile(join(project.folder, 'drizzle/0002_mine.sql'), 'CREATE TABLE mine ();');
+  await project.write(await project.migration('mine'), 'CREATE TABLE mine ();');
   const before = await project.files();
   await project.generate();
   expect(await project.files()).toEqual(before);
   await project.migrate(database.url);
-});
-
-it('older snapshots may be gone, a migration may not', async () => {
-  await project.schema(table('todos'));
-  await project.generate('--name=todos');
-  await rm(join(project.folder, 'drizzle/meta/0000_snapshot.json'));
-  const before = await project.files();
-  await project.generate();
-  expect(await project.files()).toEqual(before);
-
-  await rm(join(project.folder, 'drizzle/0001_todos.sql'));
-  const { code, stderr } = await project.kit(['generate']);
-  expect(code).toBe(1);
-  expect(stderr).toContain('drizzle/0001_todos.sql is missing or cannot be read. Restore it');
 });
 
 it('migrations from before drizzle-authorize stay as they are, and their policies are taken over', async () => {
@@ -179,11 +150,7 @@ it('migrations from before drizzle-authorize stay as they are, and their policie
 
   await project.schema(plain.replace(/, pgPolicy\('old'.*\}\),/, ''));
   await project.generate('--name=first');
-  expect(await project.migrations()).toEqual([
-    '0000_plain.sql',
-    '0001_authorize_prelude.sql',
-    '0002_first.sql',
-  ]);
+  expect(await project.names()).toEqual(['plain', 'authorize_prelude', 'first']);
   expect(Object.values(await project.files())[0]).toBe(before);
   await project.migrate(database.url);
   expect(await readCatalog(database.url)).toMatchObject({
@@ -192,18 +159,4 @@ it('migrations from before drizzle-authorize stay as they are, and their policie
   });
   await query(database.url, 'REVOKE ALL ON todos FROM test_visitor');
   await query(database.url, 'DROP ROLE test_visitor');
-});
-
-it('two migrations of one run get names of their own when names go by the clock', async () => {
-  await project.remove();
-  project = await createProject(`migrations: { prefix: 'timestamp' },`);
-  await project.schema(table('todos'));
-  await project.generate();
-  expect(Object.keys(await project.files()).filter((file) => file.endsWith('_snapshot.json'))).toHaveLength(
-    2,
-  );
-  await project.migrate(database.url);
-  const before = await project.files();
-  await project.generate();
-  expect(await project.files()).toEqual(before);
 });

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 
+import { installed, migrationFile } from '../../support/drizzle-line.ts';
 import { runInTerminal, type Answer } from './terminal.ts';
 
 const repository = join(import.meta.dirname, '..', '..', '..');
@@ -30,8 +31,12 @@ export interface Project {
   generateInTerminal(answer: Answer): Promise<RunResult>;
   /** `drizzle-kit migrate`, which has to succeed. */
   migrate(url: string): Promise<RunResult>;
-  /** Names of the migrations, in order. */
+  /** Paths of the migrations within their folder, in order. */
   migrations(): Promise<readonly string[]>;
+  /** Their names, as they were given. */
+  names(): Promise<readonly string[]>;
+  /** The path of a migration by the name that it was given, such as `drizzle/0001_start.sql` for `start`. */
+  migration(name: string): Promise<string>;
   /** The SQL of the newest migration. */
   newest(): Promise<string>;
   /** Every file of the migrations folder with its text, by its path in the project. */
@@ -60,10 +65,11 @@ export async function createProject(config = '', authorizeOptions = '{}'): Promi
   const folder = await mkdtemp(join(tmpdir(), 'authorize-project-'));
   const modules = join(folder, 'node_modules');
   await mkdir(modules);
-  await symlink(repository, join(modules, 'drizzle-authorize'));
-  for (const name of ['drizzle-kit', 'drizzle-orm', 'pg', '.bin']) {
-    await symlink(join(repository, 'node_modules', name), join(modules, name));
+  await symlink(join(repository, installed.package), join(modules, 'drizzle-authorize'));
+  for (const name of ['drizzle-kit', 'drizzle-orm', '.bin']) {
+    await symlink(join(repository, installed.modules, name), join(modules, name));
   }
+  await symlink(join(repository, 'node_modules', 'pg'), join(modules, 'pg'));
 
   const write = (file: string, text: string): Promise<void> => writeFile(join(folder, file), text);
   await write('package.json', '{ "name": "project", "private": true }');
@@ -100,7 +106,9 @@ export default withAuthorize(defineConfig({
   const succeed = async (command: readonly string[], env?: NodeJS.ProcessEnv): Promise<RunResult> =>
     successful(command, await kit(command, env));
   const migrations = async (): Promise<readonly string[]> =>
-    (await readdir(join(folder, 'drizzle'))).filter((name) => name.endsWith('.sql')).toSorted();
+    (await readdir(join(folder, 'drizzle'), { recursive: true }))
+      .filter((name) => migrationFile.test(name))
+      .toSorted();
 
   return {
     folder,
@@ -123,6 +131,12 @@ export default withAuthorize(defineConfig({
     },
     migrate: (url) => succeed(['migrate'], { DATABASE_URL: url }),
     migrations,
+    names: async () => (await migrations()).map((file) => migrationFile.exec(file)?.[1] ?? file),
+    migration: async (name) => {
+      const found = (await migrations()).find((file) => migrationFile.exec(file)?.[1] === name);
+      if (found === undefined) throw new Error(`there is no migration "${name}"`);
+      return `drizzle/${found}`;
+    },
     newest: async () => readFile(join(folder, 'drizzle', (await migrations()).at(-1) ?? ''), 'utf8'),
     files: async () => {
       const names = await readdir(join(folder, 'drizzle'), { recursive: true, withFileTypes: true });
@@ -136,8 +150,10 @@ export default withAuthorize(defineConfig({
       );
     },
     addMigrations: async (files) => {
-      await mkdir(join(folder, 'drizzle', 'meta'), { recursive: true });
-      for (const [file, text] of Object.entries(files)) await write(file, text);
+      for (const [file, text] of Object.entries(files)) {
+        await mkdir(dirname(join(folder, file)), { recursive: true });
+        await write(file, text);
+      }
     },
     remove: () => rm(folder, { recursive: true, force: true }),
   };

@@ -30,7 +30,10 @@ function answering(answers: readonly boolean[]): () => Answer {
 // drizzle-kit's statements fail for a column that changes its type for one without a cast, and it loses what else
 // changes about a table that moves to another schema.
 function isPossible(option: string): boolean {
-  const [, from = '', to = ''] = /^(\S+) › (\S+) rename/.exec(option) ?? [];
+  const [, kind = '', ...names] = /^(?=.* rename (\w+))(\S+) › (\S+) rename/.exec(option) ?? [];
+  // drizzle-kit 1.0 says of what table they are.
+  const isPart = kind === 'column' || kind === 'policy';
+  const [from = '', to = ''] = isPart ? names.map((name) => name.replace(/.*\./, '')) : names;
   return (
     [/^word_/, /^policy_/, /^h_/].some((kind) => kind.test(from) && kind.test(to)) &&
     !`${from}${to}`.includes('.')
