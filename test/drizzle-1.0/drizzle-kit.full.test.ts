@@ -161,7 +161,7 @@ it('mcp is refused by an answer, and its server goes on', async () => {
   expect(await readdir(project.folder)).not.toContain('drizzle');
 });
 
-it('a project that init prepares is migrated, with a wrapped config or by `drizzle-authorize generate`', async () => {
+it('a project that init prepares is generated, migrated and checked by our commands, too', async () => {
   await rm(join(project.folder, 'drizzle.config.ts'));
   const init = await command('init');
   expect([init.code, init.stderr]).toEqual([0, '']);
@@ -175,4 +175,8 @@ it('a project that init prepares is migrated, with a wrapped config or by `drizz
   expect(await project.files()).toEqual(before);
   await project.migrate(database.url);
   await expectCatalogsEqualSchema(project, [database]);
+  for (const args of [['diff'], ['check'], ['check', '--url', database.url]]) {
+    const { code, stdout, stderr } = await command(...args);
+    expect(code, stdout + stderr).toBe(0);
+  }
 });
