@@ -35,7 +35,7 @@ function isPossible(option: string): boolean {
   const isPart = kind === 'column' || kind === 'policy';
   const [from = '', to = ''] = isPart ? names.map((name) => name.replace(/.*\./, '')) : names;
   return (
-    [/^word_/, /^policy_/, /^h_/].some((kind) => kind.test(from) && kind.test(to)) &&
+    [/^word_/, /^policy_/, /^h_/].some((name) => name.test(from) && name.test(to)) &&
     !`${from}${to}`.includes('.')
   );
 }

@@ -106,10 +106,10 @@ describe('the pool of a handle', () => {
     await expect(done.query('begin')).rejects.toMatchObject({ code: 'ERR_TRANSACTION_ENDED' });
     done.release();
 
-    const open = await $client.connect();
-    await open.query('begin');
-    await open.query(add, ['left open']);
-    open.release();
+    const leftOpen = await $client.connect();
+    await leftOpen.query('begin');
+    await leftOpen.query(add, ['left open']);
+    leftOpen.release();
     const atWork = await $client.connect();
     await atWork.query('begin');
     const late = atWork.query(`${add} returning pg_sleep(0.05)`, ['at work']);
