@@ -23,6 +23,8 @@ export function assertOwnBackend(host: string | undefined, role: string): void {
   throw new AuthorizeError(
     'ERR_CONNECTION_POOLED',
     `the connection of the role '${role}' goes through Neon's pooler, which hands it on between statements`,
-    { hint: 'take the connection URL whose host has no -pooler' },
+    {
+      hint: `take the connection URL whose host has no -pooler; withAuth() also has the option pooler: 'transaction'`,
+    },
   );
 }

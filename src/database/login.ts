@@ -12,6 +12,8 @@ export interface Login {
   readonly privileged: boolean;
   /** Functions of the owner's can run where a statement only reads, and leave something on the connection. */
   readonly readsLeaveTraces: boolean;
+  /** What this client has for the settings that a pooler keeps for each of its clients. */
+  readonly clientSettings: Readonly<Record<string, string>>;
   /** Seconds by which the database's clock is ahead of ours. */
   readonly clockOffsetSeconds: number;
   /** By our clock, in milliseconds since 1970: from then on it is looked at anew, since clocks drift and owners migrate. */
@@ -31,6 +33,8 @@ export interface LoginRow {
   readonly version: number;
   readonly privileged: unknown;
   readonly reads_leave_traces: unknown;
+  /** JSON. */
+  readonly client_settings: string;
   readonly now: string;
   readonly installed: unknown;
 }
@@ -38,10 +42,14 @@ export interface LoginRow {
 // What is installed is looked up in the catalog: to_regprocedure() fails for a login that may not look into the schema.
 //
 // An owner passes row level security by having the owner's privileges, so membership that inherits counts as well.
+//
+// The settings are those that PostgreSQL reports to a client of its own accord, which is how a pooler knows them.
 const inspection = `
   SELECT session_user AS role, current_database() AS database, pg_backend_pid() AS pid,
     current_setting('server_version_num')::int AS version,
     extract(epoch FROM clock_timestamp())::text AS now,
+    (SELECT json_object_agg(name, current_setting(name)) FROM unnest(ARRAY['client_encoding', 'DateStyle', 'TimeZone',
+      'standard_conforming_strings', 'application_name']) AS name)::text AS client_settings,
     EXISTS (
       SELECT FROM pg_catalog.pg_proc WHERE proname = 'check' AND proargtypes::text = 'text'::regtype::oid::text
         AND pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'auth')
@@ -77,6 +85,7 @@ export async function inspectLogin(ask: (text: string) => Promise<readonly Login
     backendPid: row.pid,
     privileged: row.privileged !== false,
     readsLeaveTraces: row.reads_leave_traces !== false,
+    clientSettings: JSON.parse(row.client_settings) as Record<string, string>,
     clockOffsetSeconds: clockOffset(Number(row.now), sentAt / 1000, receivedAt / 1000),
     staleAt: receivedAt + loginLifetimeMs,
   };

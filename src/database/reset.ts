@@ -1,5 +1,5 @@
 /**
- * What takes a connection back to where its login left it, for the simple protocol, outside a transaction.
+ * What takes a connection back to where its login left it, one statement an element. Each can run in a transaction.
  *
  * DISCARD ALL would do most of it, but also throws cached plans and prepared statements away, cannot run together
  * with anything else, and leaves the state of `random()`, with which one user could foretell the next one's numbers.
@@ -7,7 +7,7 @@
  *
  * @see https://www.postgresql.org/docs/current/sql-discard.html
  */
-export const resetSession = [
+export const resetStatements: readonly string[] = [
   'CLOSE ALL',
   'SET SESSION AUTHORIZATION DEFAULT',
   'RESET ALL',
@@ -16,7 +16,13 @@ export const resetSession = [
   'DISCARD TEMP',
   'DISCARD SEQUENCES',
   'SELECT pg_catalog.setseed(pg_catalog.hashtext(pg_catalog.gen_random_uuid()::text) / 2147483648::float8)',
-].join('; ');
+];
+
+/** As {@link resetStatements}, for connections on which PREPARE was possible. */
+export const resetStatementsAndPrepared: readonly string[] = [...resetStatements, 'DEALLOCATE ALL'];
+
+/** {@link resetStatements} for the simple protocol, outside a transaction. */
+export const resetSession = resetStatements.join('; ');
 
 /** As {@link resetSession}, and prepared statements too: for connections on which PREPARE was possible. */
-export const resetSessionAndStatements = `${resetSession}; DEALLOCATE ALL`;
+export const resetSessionAndStatements = resetStatementsAndPrepared.join('; ');

@@ -14,6 +14,7 @@ import {
   type PgPool,
   type Result,
 } from './pg-client.ts';
+import { pooledReset, type PooledReset } from './pooled-reset.ts';
 import { resetSession, resetSessionAndStatements } from './reset.ts';
 import type { loadStatementJudge } from './statement-judge.ts';
 import { StatementMemory, type KnownStatement } from './statement-memory.ts';
@@ -29,6 +30,8 @@ export interface SealedPoolOptions {
   readonly anyStatement?: boolean;
   /** Prepare what comes again on each connection, our own statements as well. Default: true; never with `anyStatement`. */
   readonly prepare?: boolean;
+  /** Each transaction may have another backend, as behind a transaction pooler: nothing is prepared then. Default: false. */
+  readonly pooled?: boolean;
   /** Looks at statements that come again: those that leave nothing need less of a reset, and may be prepared. */
   readonly loadJudge?: typeof loadStatementJudge | undefined;
 }
@@ -45,13 +48,17 @@ export class SealedPool {
 
   constructor(options: SealedPoolOptions) {
     this.#options = options;
-    this.#seals = new ReusableSeals(options.key);
+    this.#seals = new ReusableSeals(options.key, { anyBackend: this.#pooled });
     this.#memory = new StatementMemory({ prepare: this.#prepares, loadJudge: options.loadJudge });
+  }
+
+  get #pooled(): boolean {
+    return this.#options.pooled === true;
   }
 
   get #prepares(): boolean {
     // Where DEALLOCATE may have run, no name is sure to be there.
-    return this.#options.prepare !== false && this.#options.anyStatement !== true;
+    return this.#options.prepare !== false && this.#options.anyStatement !== true && !this.#pooled;
   }
 
   get #reset(): string {
@@ -71,7 +78,7 @@ export class SealedPool {
   ): Promise<readonly Result[]> {
     const known = steps.map(({ text }) => this.#memory.recall(text));
     const named = steps.map((step, index) =>
-      step.internal === true ? step : { name: known[index]?.name, ...step },
+      step.internal === true ? step : this.#named({ name: known[index]?.name, ...step }),
     );
     try {
       return await this.#run(identity, named, {
@@ -94,25 +101,33 @@ export class SealedPool {
     steps: readonly FlushStep[],
     options: RunOptions & { readonly plain: boolean },
   ): Promise<readonly Result[]> {
-    const { before = [], ...flushOptions } = options;
+    const { before = [], plain, ...flushOptions } = options;
     const client = await this.#take();
     let clean = Promise.resolve(true);
+    const pooled = this.#pooledReset(client);
     try {
       const login = this.#loginOf(client, identity);
       const reusable = this.#seals.find(identity, login) ?? (await this.#seals.make(identity, login));
-      const opening = this.#prologue(reusable);
+      const opened = [...before, this.#prologue(reusable), ...steps];
       clean = Promise.resolve(false);
-      const leavesNothing = this.#leavesNothing(options.plain, login);
-      const flushed = await flush(client, [...before, opening, ...steps], {
-        ...flushOptions,
-        ...(!leavesNothing && { followUp: this.#reset }),
-      });
+      const leavesNothing = this.#leavesNothing(plain, login);
+      const flushed =
+        leavesNothing || pooled === undefined
+          ? await flush(client, opened, {
+              ...flushOptions,
+              ...(!leavesNothing && { followUp: this.#reset }),
+            })
+          : await flush(
+              client,
+              [beginStep, ...opened, ...pooled.ahead.map(internal), commitStep],
+              flushOptions,
+            );
       clean = flushed.clean;
       reusable.checked = true;
       return flushed.results;
     } catch (error) {
       if (!(error instanceof FlushError)) throw error;
-      clean = error.clean;
+      clean = pooled !== undefined && error.status === 'E' ? endPooled(client, pooled) : error.clean;
       this.#doubtLogin(client, error.cause);
       throw error.isUnfit ? error : error.cause;
     } finally {
@@ -129,7 +144,9 @@ export class SealedPool {
         return this.#seals.find(identity, login) ?? this.#seals.make(identity, login);
       },
       prologue: (seal) => this.#prologue(seal),
+      named: (step) => this.#named(step),
       reset: this.#reset,
+      pooled: this.#pooledReset(client),
       recall: (text) => {
         const { isPlainRead, name } = this.#memory.recall(text);
         const login = this.#logins.get(client);
@@ -154,7 +171,7 @@ export class SealedPool {
 
   async #inspect(client: PgClient): Promise<void> {
     try {
-      assertOwnBackend(client.host, this.#options.role);
+      if (!this.#pooled) assertOwnBackend(client.host, this.#options.role);
       const login = await inspectLogin(
         async (text) => (await client.query({ text, values: [] })).rows as readonly LoginRow[],
       );
@@ -188,13 +205,23 @@ export class SealedPool {
 
   #prologue({ text, checked }: ReusableSeal): FlushStep {
     const { role, allowPrivilegedLogin } = this.#options;
-    return this.#internal(
-      prologue(text, { role: allowPrivilegedLogin === true ? role : undefined, checked }),
-    );
+    const step = prologue(text, {
+      role: allowPrivilegedLogin === true ? role : undefined,
+      // Behind a pooler it was another backend that has found it genuine.
+      checked: checked && !this.#pooled,
+    });
+    return { ...step, internal: true, name: this.#prepares ? step.name : undefined };
   }
 
-  #internal(step: FlushStep): FlushStep {
-    return { ...step, internal: true, name: this.#prepares ? step.name : undefined };
+  /** A name that the caller gives a statement is of no use either where the next transaction has another backend. */
+  #named(step: FlushStep): FlushStep {
+    return this.#pooled ? { ...step, name: undefined } : step;
+  }
+
+  #pooledReset(client: PgClient): PooledReset | undefined {
+    const login = this.#logins.get(client);
+    if (!this.#pooled || login === undefined) return undefined;
+    return pooledReset(login, { anyStatement: this.#options.anyStatement === true });
   }
 
   // Where any statement is allowed, a function of the caller's own can stand behind the plainest read.
@@ -214,6 +241,25 @@ export class SealedPool {
     if (login === undefined) throw new Error('the connection was not inspected');
     return login;
   }
+}
+
+const beginStep = controlling('BEGIN');
+const commitStep = controlling('COMMIT');
+
+function controlling(text: string): FlushStep {
+  return { ...internal(text), transactionControl: true };
+}
+
+function internal(text: string): FlushStep {
+  return { text, internal: true };
+}
+
+/** Clears up behind a transaction that is open or has failed, and ends it. Resolves, never rejects: true when that worked. */
+function endPooled(client: PgClient, { instead }: PooledReset): Promise<boolean> {
+  return client.query([...instead, 'COMMIT'].join('; ')).then(
+    () => true,
+    () => false,
+  );
 }
 
 // While a client is out, the pool does not listen: a connection that breaks would end the process. By callback, because
@@ -254,7 +300,10 @@ function brokenConnection(): void {
 interface SealedConnectionParts {
   readonly seal: () => Promise<ReusableSeal>;
   readonly prologue: (seal: ReusableSeal) => FlushStep;
+  readonly named: (step: FlushStep) => FlushStep;
   readonly reset: string;
+  /** The reset, where it has to be part of the transaction. */
+  readonly pooled: PooledReset | undefined;
   /** What is known of a statement; a plain read is one after which there is nothing to be cleared away. */
   readonly recall: (text: string) => KnownStatement;
   readonly forgetName: (text: string) => void;
@@ -293,7 +342,7 @@ export class SealedConnection {
 
   /** One statement in the transaction. */
   run(step: FlushStep): Promise<Result> {
-    return this.#inTurn(() => this.#run(step, 'sealed'));
+    return this.#inTurn(() => this.#run(this.#parts.named(step), 'sealed'));
   }
 
   /** A SET TRANSACTION. */
@@ -309,12 +358,27 @@ export class SealedConnection {
   end(command: 'commit' | 'rollback', step: FlushStep): Promise<Result | undefined> {
     return this.#inTurn(async () => {
       const isNothing = this.#state === 'new' || (this.#state === 'ended' && command === 'rollback');
-      const steps = [{ ...step, transactionControl: true }];
-      const options = this.#leftSomething ? { followUp: this.#parts.reset } : {};
-      if (!isNothing) return this.#flush(steps, 'ended', options);
-      this.#state = 'ended';
-      return undefined;
+      const ending = { ...step, transactionControl: true };
+      const { pooled, reset } = this.#parts;
+      if (isNothing) {
+        this.#state = 'ended';
+        return undefined;
+      }
+      if (!this.#leftSomething) return this.#flush([ending], 'ended');
+      if (pooled === undefined) return this.#flush([ending], 'ended', { followUp: reset });
+      return this.#flush(this.#pooledEnd(command, ending, pooled), 'ended');
     });
+  }
+
+  #pooledEnd(
+    command: 'commit' | 'rollback',
+    ending: FlushStep,
+    { ahead, instead }: PooledReset,
+  ): readonly FlushStep[] {
+    // PostgreSQL makes a rollback of the commit of what has failed.
+    if (command === 'commit' && this.#status !== 'E') return [...ahead.map(internal), ending];
+    const [rollback = '', ...others] = instead;
+    return [{ text: rollback, transactionControl: true }, ...others.map(internal), commitStep];
   }
 
   /** Gives the connection back once it is reset, or closes it when a transaction is still open. */
@@ -327,8 +391,11 @@ export class SealedConnection {
   }
 
   async #cleanedUp(): Promise<boolean> {
-    if (this.#reset !== undefined) return this.#reset;
+    const { pooled } = this.#parts;
     if (this.#status === 'unused') return true;
+    if (pooled !== undefined && this.#status === 'I') return true;
+    if (pooled !== undefined && this.#status !== undefined) return endPooled(this.#client, pooled);
+    if (this.#reset !== undefined) return this.#reset;
     if (this.#status !== 'I') return false;
     return this.#client.query(this.#parts.reset).then(
       () => true,

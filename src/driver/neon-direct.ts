@@ -26,7 +26,10 @@ export class SealedEndpoint {
 
   constructor(options: SealedEndpointOptions) {
     this.#options = options;
-    this.#seals = new ReusableSeals(options.key);
+    this.#seals = new ReusableSeals(options.key, {
+      // Which backend answers is the endpoint's choice, request by request.
+      anyBackend: true,
+    });
     this.#login = remembered(() => this.#inspect());
   }
 
@@ -85,7 +88,6 @@ export class SealedEndpoint {
       throw neonFailure(error);
     });
     if (!allowPrivilegedLogin) assertLoginIsRole(login, role);
-    // Which backend answers is the endpoint's choice, request by request.
-    return { ...login, backendPid: 0 };
+    return login;
   }
 }

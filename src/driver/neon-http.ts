@@ -5,6 +5,7 @@ import { addHandles, noAnonymousDatabase, withHandles, type WithAuth } from './h
 import { isNeonClient, personalClient, type NeonClient, type PersonalClientOptions } from './neon-client.ts';
 import { SealedEndpoint } from './neon-direct.ts';
 import { assertGatewayConnectionString, bearerRunner, clientRunner } from './neon-gateway.ts';
+import { refusePooler } from './pooler-options.ts';
 import { refuseRawQuery } from './refuse-raw-query.ts';
 import { cloneWithClient, type DrizzleDatabase } from './session-clone.ts';
 import {
@@ -108,6 +109,7 @@ export function withAuth<Database extends object>(
 }
 
 function withSeals<Database extends object>(database: Database, options: DirectOptions): WithAuth<Database> {
+  refusePooler(options, 'each request is a transaction anyway, and the endpoint clears up behind it');
   const { role, verifier, anonymous, statements, key, allowPrivilegedLogin, observe } =
     parseWithAuthOptions(options);
   const handleOf = new Map<string, (identity: IdentitySource) => Database>();

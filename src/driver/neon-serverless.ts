@@ -2,6 +2,7 @@ import { loadStatementJudge } from '#statement-judge';
 
 import type { WithAuth } from './handle.ts';
 import { withAuthOverPools, type PoolDriver } from './pool-driver.ts';
+import type { PoolerOptions } from './pooler-options.ts';
 import { refuseRawQuery } from './refuse-raw-query.ts';
 import type { VerifyingOptions } from './with-auth-options.ts';
 
@@ -11,7 +12,7 @@ export type { AuthorizeEvent, Observe, QueryEvent, RefusalEvent } from '../obser
 export type { Identity } from '../session/identity.ts';
 
 /** What `withAuth()` takes on every driver, and what this one can do besides. */
-export interface WithAuthOptions extends VerifyingOptions {
+export interface WithAuthOptions extends VerifyingOptions, PoolerOptions {
   /**
    * Prepare the statements that come with each query and, on Node, those that come again, from the fifth time on, a hundred
    * at most, so that each connection plans them once. Default: true. `false` where something between here and Postgres
@@ -32,9 +33,9 @@ export interface WithAuthOptions extends VerifyingOptions {
  * over HTTP.
  *
  * Behind a WebSocket is one backend, so that seals are bound to its process id. It is asked for in SQL: the one in the
- * protocol is the proxy's. Neon's hosts with `-pooler` are refused, because their pooler hands a connection on after each
- * transaction: the reset would reach another backend, and what a statement has left would meet the next person. Behind
- * a pooler that does not show, a seal is of no use on any other backend than its own, and the query fails with 28000.
+ * protocol is the proxy's. Neon's hosts with `-pooler` are refused without `pooler: 'transaction'`, because their pooler hands a
+ * connection on after each transaction: the reset would reach another backend, and what a statement has left would meet the
+ * next person. Behind a pooler that does not show, a seal is of no use on any other backend than its own, and the query fails.
  *
  * Emits, ahead of each query: `select auth.check(set_config('authorize.seal', $1, true))`.
  *

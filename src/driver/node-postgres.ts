@@ -1,6 +1,7 @@
 import { loadStatementJudge } from '../database/statement-judge.ts';
 import type { WithAuth } from './handle.ts';
 import { withAuthOverPools, type PoolDriver } from './pool-driver.ts';
+import type { PoolerOptions } from './pooler-options.ts';
 import type { VerifyingOptions } from './with-auth-options.ts';
 
 export type { TokenInput } from './bearer.ts';
@@ -9,7 +10,7 @@ export type { AuthorizeEvent, Observe, QueryEvent, RefusalEvent } from '../obser
 export type { Identity } from '../session/identity.ts';
 
 /** What `withAuth()` takes on every driver, and what this one can do besides. */
-export interface WithAuthOptions extends VerifyingOptions {
+export interface WithAuthOptions extends VerifyingOptions, PoolerOptions {
   /**
    * Prepare statements that come again, from the fifth time on, a hundred at most, so that each connection plans them
    * once. Default: true. `false` where something between here and Postgres cannot keep prepared statements.

@@ -3,6 +3,7 @@ import { sessionOf } from './drizzle-session.ts';
 import { withHandles, type WithAuth } from './handle.ts';
 import { personalClient } from './pglite-client.ts';
 import { PgliteDatabase, type PgliteClient } from './pglite-database.ts';
+import { refusePooler } from './pooler-options.ts';
 import { cloneWithClient, type DrizzleDatabase } from './session-clone.ts';
 import { parseWithAuthOptions, type VerifyingOptions } from './with-auth-options.ts';
 
@@ -58,6 +59,7 @@ export function withAuth<Database extends object>(
       throw new TypeError(`withAuth: ${name}: PGlite has one login, which is everybody's; leave it out`);
     }
   }
+  refusePooler(options, 'PGlite runs in this process');
   const { role, verifier, statements, key, observe } = parseWithAuthOptions(options);
   const client = clientOf(database);
   const shared = new PgliteDatabase({ client, key, anyStatement: statements === 'any' });

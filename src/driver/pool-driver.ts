@@ -5,6 +5,7 @@ import type { IdentitySource } from './bearer.ts';
 import { sessionOf, type DriverKind } from './drizzle-session.ts';
 import { withHandles, type WithAuth } from './handle.ts';
 import { personalPool } from './personal-pool.ts';
+import { parsePooler, type PoolerOptions } from './pooler-options.ts';
 import { cloneWithClient, type DrizzleDatabase, type OwnMembers } from './session-clone.ts';
 import { parseWithAuthOptions, type VerifyingOptions } from './with-auth-options.ts';
 
@@ -17,10 +18,6 @@ export interface PoolDriver extends DriverKind {
   readonly loadJudge?: SealedPoolOptions['loadJudge'];
 }
 
-export interface PoolOptions extends VerifyingOptions {
-  readonly prepare?: boolean;
-}
-
 /**
  * `withAuth()` over pools of connections that log in as the identity role.
  *
@@ -29,7 +26,7 @@ export interface PoolOptions extends VerifyingOptions {
  */
 export function withAuthOverPools<Database extends object>(
   database: Database,
-  options: PoolOptions,
+  options: VerifyingOptions & PoolerOptions,
   driver: PoolDriver,
 ): WithAuth<Database> {
   const { role, verifier, anonymous, statements, key, allowPrivilegedLogin, observe } =
@@ -40,6 +37,7 @@ export function withAuthOverPools<Database extends object>(
     allowPrivilegedLogin,
     anyStatement: statements === 'any',
     prepare: options.prepare !== false,
+    pooled: parsePooler(options),
     loadJudge,
   };
   const handleOf = new Map<string, (identity: IdentitySource) => Database>();

@@ -17,6 +17,7 @@ export interface ClientOptions {
   readonly host: readonly string[];
   readonly port: readonly number[];
   readonly path: string | false;
+  readonly prepare: boolean;
   /** Writes the values for parameters of a type. */
   readonly serializers: Readonly<Record<number, Serialize | undefined>>;
   /** Those of the user's. */
@@ -264,14 +265,18 @@ export class HeldConnection {
     return answer;
   }
 
-  /** Sends a command that gives the connection back as soon as it has succeeded, and closes it if it fails. */
-  letGo(command: string): Promise<Rows> {
+  /**
+   * Sends a command that gives the connection back as soon as it has succeeded. If it fails, `otherwise` is sent in its
+   * place; without that, or if that fails too, the connection is closed.
+   */
+  letGo(command: string, otherwise?: string): Promise<Rows> {
     const last = this.#client.unsafe(command, [], { simple: true });
     const answer = this.send(last);
     const { resolve, reject } = last;
     last.reject = (error) => {
       reject(error);
-      this.close();
+      if (otherwise === undefined) this.close();
+      else void this.letGo(otherwise);
     };
     // In this very moment postgres.js looks for who has the connection next: later nobody would.
     last.resolve = (rows) => {

@@ -1,5 +1,6 @@
 import { assertOwnBackend, databaseUnreachable } from '../database/backend.ts';
 import { assertLoginIsRole } from '../database/login.ts';
+import { pooledReset, type PooledReset } from '../database/pooled-reset.ts';
 import { resetSession, resetSessionAndStatements } from '../database/reset.ts';
 import { loadStatementJudge } from '../database/statement-judge.ts';
 import { StatementMemory, type KnownStatement } from '../database/statement-memory.ts';
@@ -28,6 +29,8 @@ export interface SealedClientOptions {
   readonly anyStatement: boolean;
   /** Prepare what comes again on each connection, the prologue as well; never with `anyStatement`. */
   readonly prepare: boolean;
+  /** Each transaction may have another backend, as behind a transaction pooler: nothing is prepared then. */
+  readonly pooled: boolean;
 }
 
 const unknownStatement: KnownStatement = { name: undefined, isPlainRead: false };
@@ -46,8 +49,8 @@ export class SealedClient {
   constructor(options: SealedClientOptions) {
     this.#options = options;
     // Where DEALLOCATE may run, nothing that is prepared is sure to be there.
-    this.#prepares = options.prepare && !options.anyStatement;
-    this.#seals = new ReusableSeals(options.key);
+    this.#prepares = options.prepare && !options.anyStatement && !options.pooled;
+    this.#seals = new ReusableSeals(options.key, { anyBackend: options.pooled });
     this.#memory = new StatementMemory({ prepare: this.#prepares, loadJudge: loadStatementJudge });
     this.#types = new ParameterTypes(options.client);
   }
@@ -98,14 +101,14 @@ export class SealedClient {
 
   /** A connection for a transaction of somebody, which has to be opened. */
   async begin(identity: Identity): Promise<SealedTransaction> {
-    const { client, role, allowPrivilegedLogin, anyStatement } = this.#options;
+    const { client, role, allowPrivilegedLogin, anyStatement, pooled } = this.#options;
     if (identity.role !== role) {
       throw new AuthorizeError(
         'ERR_ROLE_WITHOUT_CLIENT',
         `this client serves '${role}', not '${identity.role}'`,
       );
     }
-    for (const host of client.options.host) assertOwnBackend(host, role);
+    if (!pooled) for (const host of client.options.host) assertOwnBackend(host, role);
     const held = await take(client).catch((error: unknown) => {
       throw connectionError(role, error);
     });
@@ -124,6 +127,7 @@ export class SealedClient {
         role: allowPrivilegedLogin ? role : undefined,
         prepares: this.#prepares && held.keepsPrepared,
         reset: anyStatement ? resetSessionAndStatements : resetSession,
+        pooled: pooled ? pooledReset(held.login, { anyStatement }) : undefined,
       });
     } catch (error) {
       void held.letGo('');
@@ -141,6 +145,8 @@ interface SealedTransactionParts {
   readonly role: string | undefined;
   readonly prepares: boolean;
   readonly reset: string;
+  /** The reset, where it has to be part of the transaction. */
+  readonly pooled: PooledReset | undefined;
 }
 
 /** A transaction that is somebody's. What is sent goes on the wire at once; nobody need wait for what was sent before. */
@@ -232,9 +238,21 @@ export class SealedTransaction {
     return learnt;
   }
 
-  /** A statement of the user has ended the transaction: there is nothing left but to give the connection back. */
-  hasEnded(): void {
+  /** Sends a statement of the user that ends the transaction: there is nothing left then but to give the connection back. */
+  async endBy(statement: PostgresStatement, { rollsBack }: { readonly rollsBack: boolean }): Promise<Rows> {
     this.#state = 'ended';
+    const { held, pooled } = this.#parts;
+    if (pooled !== undefined) {
+      const instead = pooled.instead.join('; ');
+      if (rollsBack) await held.command(instead);
+      else {
+        await held.command(pooled.ahead.join('; ')).catch(async (error: unknown) => {
+          await held.command(`${instead}; COMMIT`);
+          throw error;
+        });
+      }
+    }
+    return this.send(statement);
   }
 
   /** Ends the transaction, if it is open, and gives the connection back once it has been reset. */
@@ -242,13 +260,17 @@ export class SealedTransaction {
     command: 'commit' | 'rollback',
     { isPlainRead = false }: { readonly isPlainRead?: boolean } = {},
   ): Promise<void> {
-    const { held, reset } = this.#parts;
+    const { held, reset, pooled } = this.#parts;
     const state = this.#state;
     this.#state = 'ended';
-    if (state === 'new') {
+    if (state === 'new' || (state === 'ended' && pooled !== undefined)) {
       void held.letGo('');
     } else if (isPlainRead && !held.login.readsLeaveTraces) {
       await held.letGo(command);
+    } else if (pooled !== undefined) {
+      const instead = [...pooled.instead, 'COMMIT'].join('; ');
+      if (command === 'commit') await held.letGo([...pooled.ahead, 'COMMIT'].join('; '), instead);
+      else await held.letGo(instead);
     } else {
       const ended = state === 'open' ? held.command(command) : undefined;
       void held.letGo(reset);
@@ -257,9 +279,10 @@ export class SealedTransaction {
   }
 
   #prologue(): Promise<Rows> {
-    const { client, held, role, prepares } = this.#parts;
-    const { text, checked } = this.#seal;
-    const { text: statement, values } = prologue(text, { role, checked });
+    const { client, held, role, prepares, pooled } = this.#parts;
+    // Behind a pooler it was another backend that has found it genuine.
+    const checked = this.#seal.checked && pooled === undefined;
+    const { text: statement, values } = prologue(this.#seal.text, { role, checked });
     const query = client.unsafe(statement, [], { simple: false, prepare: prepares });
     query.parameters = [...values];
     const answer = held.send(query);

@@ -104,28 +104,31 @@ export class PersonalTransaction {
     const isAhead = this.#state === 'new' || this.#state === 'begun';
     if (isAhead && setsTransaction(text)) return this.#setTransaction(statement);
     return this.#watch(text, countOf, async () => {
-      const isEnd = this.#assertSendable(text);
+      const ending = this.#assertSendable(text);
       if (this.#state !== 'open') await sealed.renewSeal();
       const opened = this.#open();
       await sealed.readyFor(statement, opened);
-      if (isEnd) {
-        this.#state = 'ended';
-        sealed.hasEnded();
-      }
-      const answer = sealed.send(statement);
+      if (ending !== undefined) this.#state = 'ended';
+      const answer =
+        ending === undefined
+          ? sealed.send(statement)
+          : sealed.endBy(statement, { rollsBack: ending === 'rollback' });
+      answer.catch(() => {});
       // Of several errors the first is the cause of the others.
       await opened;
       return answer;
     });
   }
 
-  /** @returns whether it is the end of the transaction */
-  #assertSendable(text: string): boolean {
+  /** @returns how it ends the transaction, if it does */
+  #assertSendable(text: string): 'commit' | 'rollback' | undefined {
     if (this.#state === 'ended') throw transactionEnded();
     const keyword = firstKeyword(text);
-    if (endsTransaction(text, keyword)) return true;
+    if (endsTransaction(text, keyword)) {
+      return keyword === 'rollback' || keyword === 'abort' ? 'rollback' : 'commit';
+    }
     if (!staysInTransaction(text, keyword)) assertSendable(text, this.#parts.person.statements);
-    return false;
+    return undefined;
   }
 
   /** Resolves at once where the transaction is open. */

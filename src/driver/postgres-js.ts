@@ -1,6 +1,7 @@
 import type { IdentitySource } from './bearer.ts';
 import { sessionOf } from './drizzle-session.ts';
 import { withHandles, type WithAuth } from './handle.ts';
+import { parsePooler, type PoolerOptions } from './pooler-options.ts';
 import { personalClient } from './postgres-js-client.ts';
 import type { PostgresClient } from './postgres-js-connection.ts';
 import { SealedClient } from './postgres-js-sealed.ts';
@@ -15,11 +16,11 @@ export type { AuthorizeEvent, Observe, QueryEvent, RefusalEvent } from '../obser
 export type { Identity } from '../session/identity.ts';
 
 /** What `withAuth()` takes on every driver, and what this one can do besides. */
-export interface WithAuthOptions extends VerifyingOptions {
+export interface WithAuthOptions extends VerifyingOptions, PoolerOptions {
   /**
    * Prepare statements that come again, from the fifth time on, a hundred at most, so that each connection plans them
    * once. Default: true. `false` where something between here and Postgres cannot keep prepared statements; so does
-   * `prepare: false` of the client.
+   * `prepare: false` of the client, which `pooler` asks for.
    */
   readonly prepare?: boolean;
 }
@@ -88,10 +89,12 @@ export function withAuth<Database extends object>(
     allowPrivilegedLogin,
     anyStatement: statements === 'any',
     prepare: options.prepare !== false,
+    pooled: parsePooler(options),
   };
   const handleOf = new Map<string, (identity: IdentitySource) => Database>();
   const serve = (servedRole: string, served: object, option: string): void => {
     const client = clientOf(served, option);
+    if (shared.pooled) assertPreparesNothing(client, option);
     sendWithoutDelay(client.options);
     const sealed = new SealedClient({ ...shared, client, role: servedRole });
     // The same structure, with another client: the type of the main database describes it.
@@ -122,6 +125,12 @@ function clientOf(database: object, option: string): PostgresClient {
     );
   }
   return client;
+}
+
+// By itself it prepares what it asks on a new connection, under a name that means nothing on another backend.
+function assertPreparesNothing({ options }: PostgresClient, option: string): void {
+  if (!options.prepare) return;
+  throw new TypeError(`${option}: behind a pooler the client has to be made with prepare: false`);
 }
 
 function isClient(client: unknown): client is PostgresClient {

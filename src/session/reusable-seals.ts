@@ -5,7 +5,7 @@ import { seal, sealLifetimeSeconds } from './seal.ts';
 /** Where a seal is for, and what o'clock it is there. */
 export interface SealTarget {
   readonly database: string;
-  /** The backend that the seal is for, or 0 for any. */
+  /** The backend that answers. */
   readonly backendPid: number;
   /** Seconds by which the database's clock is ahead of ours. */
   readonly clockOffsetSeconds: number;
@@ -19,16 +19,23 @@ export interface ReusableSeal {
   checked: boolean;
 }
 
+export interface ReusableSealsOptions {
+  /** Make seals that are good on every backend, where it is not known which one answers. Default: false. */
+  readonly anyBackend?: boolean;
+}
+
 /**
  * Seals of identities. One serves again for the same identity and target within half of a seal's lifetime; both are
  * told apart as objects, and seals go with them.
  */
 export class ReusableSeals {
   readonly #key: () => Promise<SealKey>;
+  readonly #anyBackend: boolean;
   readonly #made = new WeakMap<Identity, WeakMap<SealTarget, ReusableSeal>>();
 
-  constructor(key: () => Promise<SealKey>) {
+  constructor(key: () => Promise<SealKey>, { anyBackend = false }: ReusableSealsOptions = {}) {
     this.#key = key;
+    this.#anyBackend = anyBackend;
   }
 
   /** Without a promise, for those to whom a turn of the event loop counts. */
@@ -44,7 +51,7 @@ export class ReusableSeals {
     const { expiresAt = Infinity } = identity;
     const text = await seal({ ...identity, expiresAt: expiresAt + offset }, await this.#key(), {
       database,
-      backendPid,
+      backendPid: this.#anyBackend ? 0 : backendPid,
       nowSeconds: nowSeconds + offset,
     });
     const reuseUntil = Math.min(nowSeconds + sealLifetimeSeconds / 2, expiresAt);

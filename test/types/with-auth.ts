@@ -55,6 +55,8 @@ export async function negatives(): Promise<void> {
   db.$withAuth(undefined);
   // @ts-expect-error a handle is somebody already
   handle.$withAuth('token');
+  // @ts-expect-error only a pooler of transactions needs to be known
+  withAuth(plain, { pooler: 'session' });
   // @ts-expect-error claims are needed
   db.$withIdentity({ role: 'authenticated' });
 }

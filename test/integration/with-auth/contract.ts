@@ -682,7 +682,7 @@ export function describeContract<Database extends ContractDatabase>(
             await send(
               mallory,
               sql`select set_config('search_path', 'nowhere', false), set_config('app.left', 'behind', false),
-              set_config('statement_timeout', '1', false), set_config('default_transaction_read_only', 'on', false),
+              set_config('statement_timeout', '1000', false), set_config('default_transaction_read_only', 'on', false),
               pg_advisory_lock(42), nextval('todos_id_seq')`,
             );
             await send(mallory, sql`select 1 as id into temp todos`);

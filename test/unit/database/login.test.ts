@@ -10,6 +10,7 @@ const row: LoginRow = {
   version: 180_000,
   privileged: false,
   reads_leave_traces: false,
+  client_settings: '{"TimeZone":"UTC"}',
   now: String(start),
   installed: true,
 };

@@ -42,6 +42,8 @@ const pooling = [
   'backend.ts',
   'one-flush.ts',
   'pg-client.ts',
+  'pooled-reset.ts',
+  'quote-literal.ts',
   'reset.ts',
   'sealed-pool.ts',
   'statement-memory.ts',
