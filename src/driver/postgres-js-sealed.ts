@@ -57,11 +57,8 @@ export class SealedClient {
 
   /** Runs a statement as somebody, in a transaction of its own. */
   async run(identity: Identity, statement: PostgresStatement): Promise<Rows> {
-    const { text, values } = statement;
-    const known = values === undefined ? unknownStatement : this.#memory.recall(text);
-    // Where any statement is allowed, a function of the caller's own can stand behind the plainest read.
-    const isPlainRead = known.isPlainRead && !this.#options.anyStatement;
-    const prepare = known.name !== undefined;
+    const { name, isPlainRead } = this.#recall(statement);
+    const prepare = name !== undefined;
     const relies = prepare || this.#types.knows(statement);
     try {
       return await this.#run(identity, statement, { prepare, isPlainRead });
@@ -70,9 +67,15 @@ export class SealedClient {
       // What was known of it is of a table that has changed since, or is not there any more. Nothing has been done: the
       // transaction ended with the error.
       const rows = await this.#run(identity, statement, { prepare: false, isPlainRead });
-      this.#memory.forgetName(text);
+      this.#memory.forgetName(statement.text);
       return rows;
     }
+  }
+
+  #recall({ text, values }: PostgresStatement): KnownStatement {
+    const { name, isPlainRead } = values === undefined ? unknownStatement : this.#memory.recall(text);
+    // Where any statement is allowed, a function of the caller's own can stand behind the plainest read.
+    return { name, isPlainRead: isPlainRead && !this.#options.anyStatement };
   }
 
   async #run(
@@ -124,6 +127,7 @@ export class SealedClient {
         seal,
         currentSeal,
         types: this.#types,
+        isPlainRead: (statement) => this.#recall(statement).isPlainRead,
         role: allowPrivilegedLogin ? role : undefined,
         prepares: this.#prepares && held.keepsPrepared,
         reset: anyStatement ? resetSessionAndStatements : resetSession,
@@ -142,6 +146,7 @@ interface SealedTransactionParts {
   readonly seal: ReusableSeal;
   readonly currentSeal: () => Promise<ReusableSeal>;
   readonly types: ParameterTypes;
+  readonly isPlainRead: (statement: PostgresStatement) => boolean;
   readonly role: string | undefined;
   readonly prepares: boolean;
   readonly reset: string;
@@ -154,6 +159,7 @@ export class SealedTransaction {
   readonly #parts: SealedTransactionParts;
   #state: 'new' | 'open' | 'ended' = 'new';
   #hasOptions = false;
+  #onlyReads = true;
   #seal: ReusableSeal;
 
   constructor(parts: SealedTransactionParts) {
@@ -238,6 +244,16 @@ export class SealedTransaction {
     return learnt;
   }
 
+  /** Of several statements, each must be looked at before it is sent. */
+  lookAt(statement: PostgresStatement): void {
+    if (!this.#parts.isPlainRead(statement)) this.#onlyReads = false;
+  }
+
+  /** Whether none that was looked at can have left anything. */
+  get onlyReads(): boolean {
+    return this.#onlyReads;
+  }
+
   /** Sends a statement of the user that ends the transaction: there is nothing left then but to give the connection back. */
   async endBy(statement: PostgresStatement, { rollsBack }: { readonly rollsBack: boolean }): Promise<Rows> {
     this.#state = 'ended';
@@ -265,7 +281,7 @@ export class SealedTransaction {
     this.#state = 'ended';
     if (state === 'new' || (state === 'ended' && pooled !== undefined)) {
       void held.letGo('');
-    } else if (isPlainRead && !held.login.readsLeaveTraces) {
+    } else if (state === 'open' && isPlainRead && !held.login.readsLeaveTraces) {
       await held.letGo(command);
     } else if (pooled !== undefined) {
       const instead = [...pooled.instead, 'COMMIT'].join('; ');

@@ -104,7 +104,7 @@ export class PersonalTransaction {
     const isAhead = this.#state === 'new' || this.#state === 'begun';
     if (isAhead && setsTransaction(text)) return this.#setTransaction(statement);
     return this.#watch(text, countOf, async () => {
-      const ending = this.#assertSendable(text);
+      const ending = this.#assertSendable(statement);
       if (this.#state !== 'open') await sealed.renewSeal();
       const opened = this.#open();
       await sealed.readyFor(statement, opened);
@@ -121,13 +121,17 @@ export class PersonalTransaction {
   }
 
   /** @returns how it ends the transaction, if it does */
-  #assertSendable(text: string): 'commit' | 'rollback' | undefined {
+  #assertSendable(statement: PostgresStatement): 'commit' | 'rollback' | undefined {
+    const { text } = statement;
     if (this.#state === 'ended') throw transactionEnded();
     const keyword = firstKeyword(text);
     if (endsTransaction(text, keyword)) {
       return keyword === 'rollback' || keyword === 'abort' ? 'rollback' : 'commit';
     }
-    if (!staysInTransaction(text, keyword)) assertSendable(text, this.#parts.person.statements);
+    // A savepoint ends with its transaction.
+    if (staysInTransaction(text, keyword)) return undefined;
+    assertSendable(text, this.#parts.person.statements);
+    this.#parts.sealed.lookAt(statement);
     return undefined;
   }
 
@@ -158,7 +162,8 @@ export class PersonalTransaction {
     const { sealed } = this.#parts;
     const wasOpen = this.#state === 'open' || this.#state === 'begun';
     this.#state = 'ended';
-    await (wasOpen ? this.#watch(command, noRows, () => sealed.end(command)) : sealed.end(command));
+    const end = (): Promise<void> => sealed.end(command, { isPlainRead: sealed.onlyReads });
+    await (wasOpen ? this.#watch(command, noRows, end) : end());
   }
 
   #watch<Result>(

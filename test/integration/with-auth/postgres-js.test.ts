@@ -464,6 +464,36 @@ describe('a connection that breaks', () => {
 });
 
 describe('a transaction', () => {
+  it('needs no reset where it only reads, and has one where it does more', async () => {
+    const plain = connected({ max: 1 });
+    const handle = plain.$withAuth(alice);
+    const read = () => handle.transaction(async (tx) => tx.transaction((inner) => inner.$count(todos)));
+    const leave = (tx: Pick<typeof handle, 'execute'>) =>
+      tx.execute(sql`select set_config('app.left', 'behind', false)`);
+    for (let n = 0; n < 3; n += 1) {
+      expect(await read()).toBe(2);
+      // The look at a statement's tree takes a turn of the event loop.
+      await new Promise(setImmediate);
+    }
+    // A reset would take what the application has set on the connection.
+    await plain.execute(sql`set app.mine = 'kept'`);
+    await read();
+    await expect(
+      handle.transaction(async (tx) => {
+        await tx.$count(todos);
+        throw new Error('rolled back');
+      }),
+    ).rejects.toThrow('rolled back');
+    const settings = sql`select current_setting('app.mine', true) as mine, current_setting('app.left', true) as left_behind`;
+    expect([...(await plain.execute(settings))]).toEqual([{ mine: 'kept', left_behind: null }]);
+    await handle.transaction(async (tx) => {
+      await tx.$count(todos);
+      await leave(tx);
+      await tx.$count(todos);
+    });
+    expect([...(await plain.execute(settings))]).toEqual([{ mine: '', left_behind: '' }]);
+  });
+
   it('can be read only', async () => {
     const write = connected()
       .$withAuth(alice)
