@@ -59,9 +59,11 @@ export async function seal(identity: Identity, key: SealKey, options: SealOption
     throw new AuthorizeError('ERR_IDENTITY_INVALID', 'a claim has a character that Postgres cannot hold');
   }
   const issued = Math.floor(options.nowSeconds);
-  // Upwards: an identity in its last second is still good, also where the database's clock was measured a little early.
+  // A seal is for whole seconds. Upwards: in its last second the identity is still good.
   const expires = Math.min(issued + sealLifetimeSeconds, Math.ceil(expiresAt));
-  if (expires <= issued) throw new AuthorizeError('ERR_TOKEN_EXPIRED', 'the identity has expired');
+  if (options.nowSeconds >= expiresAt) {
+    throw new AuthorizeError('ERR_TOKEN_EXPIRED', 'the identity has expired');
+  }
 
   const times = [issued, expires, options.backendPid].map((number) => String(number).padStart(10, '0'));
   const signed = [1, key.id, ...times, written].join('.');

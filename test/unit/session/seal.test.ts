@@ -69,6 +69,9 @@ describe('a seal', () => {
     expect(await until(1_900_000_000.95)).toBe('1900000001');
     expect(await until(1_900_009_999)).toBe('1900000060');
     await expect(until(1_900_000_000)).rejects.toMatchObject({ code: 'ERR_TOKEN_EXPIRED' });
+    const late = { ...options, nowSeconds: 1_900_000_000.7 };
+    const ended = seal({ role: 'a', claims: {}, expiresAt: 1_900_000_000.6 }, await newKey(), late);
+    await expect(ended).rejects.toMatchObject({ code: 'ERR_TOKEN_EXPIRED' });
   });
 
   it('holds text that only looks like a character that Postgres cannot hold', async () => {
