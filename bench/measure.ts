@@ -19,6 +19,8 @@ export interface CompareOptions {
   readonly rounds: number;
   /** Runs of each, in each round. */
   readonly runs: number;
+  /** No round begins later than so many milliseconds after the first. Default: no limit. */
+  readonly maxMs?: number;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function compare(ours: Work, theirs: Work, options: CompareOptions)
 export async function compareWithEach<Others extends Readonly<Record<string, Work>>>(
   ours: Work,
   others: Others,
-  { rounds, runs }: CompareOptions,
+  { rounds, runs, maxMs = Infinity }: CompareOptions,
 ): Promise<{ readonly [Name in keyof Others]: Comparison }> {
   const allOurs: number[] = [];
   const theirs = Object.entries(others).map(([name, way]) => ({
@@ -44,7 +46,8 @@ export async function compareWithEach<Others extends Readonly<Record<string, Wor
     ratios: [] as number[],
   }));
   for (const way of [ours, ...Object.values(others)]) await time(way, runs);
-  for (let round = 0; round < rounds; round += 1) {
+  const endsAt = performance.now() + maxMs;
+  for (let round = 0; round < rounds && performance.now() < endsAt; round += 1) {
     const inRound = await time(ours, runs);
     allOurs.push(...inRound);
     for (const { way, all, ratios } of theirs) {
