@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { createServer as createSocketServer, type Server as SocketServer, type Socket } from 'node:net';
 
 import { closeServer, listen } from './listen.ts';
 import type { SqlServiceOptions } from './sql-service.ts';
@@ -9,21 +10,30 @@ export { useGateway, type NeonConfigLike } from './use-gateway.ts';
 export interface GatewayOptions extends SqlServiceOptions {
   /** Default: `127.0.0.1`. */
   readonly host?: string;
-  /** Default: 4444; 0 for any that is free. */
+  /** For HTTP and WebSocket. Default: 4444; 0 for any that is free. */
   readonly port?: number;
+  /** For the PostgreSQL protocol over TCP; 0 for any that is free. Default: none, so that it is not served. */
+  readonly tcpPort?: number;
 }
 
 export interface Gateway {
   /** Where it listens, for `useGateway(neonConfig, url)`. */
   readonly url: string;
   readonly port: number;
-  /** Stops listening, lets requests at work end within 10 s, and closes the pools. */
+  /** Where WebSockets are taken. */
+  readonly webSocketUrl: string;
+  /** Where `psql` and other clients connect; undefined without `tcpPort`. */
+  readonly tcp: { readonly host: string; readonly port: number } | undefined;
+  /** Stops listening, lets requests and transactions at work end within 10 s, and closes the pools. */
   close(): Promise<void>;
 }
 
 /**
- * Starts a gateway: an HTTP server that speaks Neon's protocol at `/sql`, verifies the JWT of each request, and runs its
- * SQL on a pool that is logged in as the role it asks for, under the identity of the token.
+ * Starts a gateway: a server that verifies a JWT, and runs SQL under its identity as the role that is asked for.
+ *
+ * By HTTP it speaks Neon's protocol at `/sql`, where each request has its token. Over WebSocket, on any path, and over TCP it
+ * speaks PostgreSQL's own: the token is the password, the user is the role, and the session ends when the token expires. Such a
+ * session runs what a request may, and transactions, settings without an effect outside it, prepared statements and cursors.
  *
  * @throws TypeError when an option is wrong
  * @throws AuthorizeError `ERR_KEY_MISSING`, `ERR_KEY_INVALID`, `ERR_PORT_IN_USE`
@@ -33,25 +43,38 @@ export interface Gateway {
  *   providers: [jwks({ url: 'https://id.example/.well-known/jwks.json', issuer: 'https://id.example' })],
  * });
  * @see reference: Neon's SQL over HTTP, as `@neondatabase/serverless` sends it
+ * @see https://www.postgresql.org/docs/current/protocol.html
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { host = '127.0.0.1', port = 4444 } = options;
+  const { host = '127.0.0.1', port = 4444, tcpPort } = options;
   // The parser and the driver load with the first gateway: who imports useGateway alone needs neither.
   const { createSqlService } = await import('./sql-service.ts');
   const service = await createSqlService(options);
-  const server = createServer(service.handle);
+  const server = createServer(service.handle).on('upgrade', service.upgrade);
+  const socketServer = tcpPort === undefined ? undefined : createWireServer(service.accept);
   try {
     const address = await listen(server, host, port);
+    const tcp = socketServer && tcpPort !== undefined ? await listen(socketServer, host, tcpPort) : undefined;
+    const authority = `${host.includes(':') ? `[${host}]` : host}:${address.port}`;
     return {
-      url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
+      url: `http://${authority}`,
       port: address.port,
+      webSocketUrl: `ws://${authority}/v2`,
+      tcp: tcp && { host, port: tcp.port },
       close: async () => {
-        await closeServer(server, 10_000);
+        socketServer?.close();
+        await Promise.all([closeServer(server, 10_000), service.endSessions()]);
         await service.close();
       },
     };
   } catch (error) {
+    server.close();
     await service.close();
     throw error;
   }
+}
+
+/** A server of the PostgreSQL protocol over TCP, which does not listen yet. */
+export function createWireServer(accept: (client: Socket) => void): SocketServer {
+  return createSocketServer({ keepAlive: true, noDelay: true }, accept);
 }

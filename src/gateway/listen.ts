@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server as SocketServer } from 'node:net';
 
 import { AuthorizeError } from '../errors.ts';
 
@@ -8,7 +8,7 @@ import { AuthorizeError } from '../errors.ts';
  *
  * @throws AuthorizeError `ERR_PORT_IN_USE`
  */
-export function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
+export function listen(server: SocketServer, host: string, port: number): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { SealedPool } from '../database/sealed-pool.ts';
 import { loadStatementJudge } from '../database/statement-judge.ts';
 import type { SealKey } from '../session/seal-key.ts';
+import { withPinnedSettings } from './pinned-settings.ts';
 
 export interface RolePoolsOptions {
   /** A connection URL for each identity role that is served, logged in as that role. */
@@ -20,35 +21,12 @@ export interface RolePools {
   close(): Promise<void>;
 }
 
-/**
- * Makes the pools; nothing connects yet. What a role could set for its own future sessions (`ALTER ROLE … SET`) is fixed
- * in the startup packet, which outranks it and which RESET ALL goes back to.
- *
- * @see https://www.postgresql.org/docs/current/config-setting.html#CONFIG-SETTING-SHELL
- */
+/** Makes the pools; nothing connects yet. */
 export function createRolePools(options: RolePoolsOptions): RolePools {
-  const settings: Readonly<Record<string, string>> = {
-    search_path: options.searchPath,
-    statement_timeout: String(options.statementTimeoutMs),
-    lock_timeout: '0',
-    idle_in_transaction_session_timeout: '60000',
-    row_security: 'on',
-    default_transaction_read_only: 'off',
-    default_transaction_isolation: 'read committed',
-    standard_conforming_strings: 'on',
-    datestyle: 'ISO, MDY',
-    intervalstyle: 'postgres',
-    bytea_output: 'hex',
-    extra_float_digits: '1',
-  };
-  const startup = Object.entries(settings)
-    .map(([name, value]) => `-c ${name}=${value.replaceAll('\\', '\\\\').replaceAll(' ', '\\ ')}`)
-    .join(' ');
-
   const pools = new Map<string, { readonly pool: pg.Pool; readonly sealed: SealedPool }>();
   for (const [role, connectionString] of Object.entries(options.connections)) {
     const pool = new pg.Pool({
-      connectionString: withStartup(connectionString, startup),
+      connectionString: withPinnedSettings(connectionString, options),
       max: options.maxConnections,
       connectionTimeoutMillis: 10_000,
       application_name: 'drizzle-authorize gateway',
@@ -68,12 +46,4 @@ export function createRolePools(options: RolePoolsOptions): RolePools {
       await Promise.all([...pools.values()].map(({ pool }) => pool.end()));
     },
   };
-}
-
-// In the URL, behind what it has itself: its options would take the place of those that stand beside it.
-function withStartup(connectionString: string, startup: string): string {
-  const url = new URL(connectionString);
-  const own = url.searchParams.get('options');
-  url.searchParams.set('options', own === null ? startup : `${own} ${startup}`);
-  return url.href;
 }

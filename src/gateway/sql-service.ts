@@ -1,9 +1,13 @@
+import type { Duplex } from 'node:stream';
+
 import { createVerifier, type Provider, type Verifier } from '../jwt/index.ts';
 import type { Observe } from '../observe.ts';
 import { createSealKey, parseAuthorizeKey, type SealKey } from '../session/seal-key.ts';
 import { createSqlHandler, type SqlHandler } from './http/sql-handler.ts';
 import { createRolePools } from './role-pools.ts';
 import { createStatementPolicy } from './statement-policy.ts';
+import { createUpgradeHandler, type UpgradeHandler } from './wire/web-socket.ts';
+import { createWireService } from './wire/wire-service.ts';
 
 export interface SqlServiceOptions {
   /**
@@ -17,24 +21,34 @@ export interface SqlServiceOptions {
   readonly verifier?: Verifier;
   /** The sealing key, or several separated by commas, newest first. Default: the environment's `AUTHORIZE_KEY`. */
   readonly key?: string;
-  /** Connections to Postgres, for each role. Default: 10. */
+  /** Connections to Postgres for requests by HTTP, for each role. Default: 10. */
   readonly maxConnections?: number;
+  /** Sessions over WebSocket and TCP, in all; each has a connection to Postgres of its own. Default: 50. */
+  readonly maxSessions?: number;
   /** A statement that runs longer is cancelled. Default: 30,000 ms. */
   readonly statementTimeoutMs?: number;
   /** Where tables without a schema are looked for. Default: `public, pg_temp`, so that a temporary table hides none. */
   readonly searchPath?: string;
-  /** Default: 10,485,760 bytes, as Neon has it. */
+  /** Of a request, and of a message over WebSocket and TCP. Default: 10,485,760 bytes, as Neon has it. */
   readonly maxBodyBytes?: number;
-  /** Default: 10,485,760 bytes, as Neon has it. */
+  /** Of an answer by HTTP. Default: 10,485,760 bytes, as Neon has it. */
   readonly maxResultBytes?: number;
   /** Told of every statement, once it has ended: who, as which role, which kind, how many rows or which code. */
   readonly observe?: Observe;
 }
 
-/** What answers `/sql`, without a server around it. */
+/** What answers, without a server around it. */
 export interface SqlService {
   readonly database: string;
+  /** Answers `/sql`. */
   readonly handle: SqlHandler;
+  /** Takes WebSockets. */
+  readonly upgrade: UpgradeHandler;
+  /** Serves the PostgreSQL protocol on a connection. */
+  readonly accept: (client: Duplex) => void;
+  /** Ends sessions when they are idle, all after the deadline. Default: 10,000 ms. */
+  endSessions(deadlineMs?: number): Promise<void>;
+  /** Ends what sessions are left at once, and closes the pools. */
   close(): Promise<void>;
 }
 
@@ -48,23 +62,38 @@ export async function createSqlService(options: SqlServiceOptions): Promise<SqlS
   const [newest] = parseAuthorizeKey(options.key ?? process.env.AUTHORIZE_KEY);
   let sealKey: Promise<SealKey> | undefined;
   const assertAllowed = await createStatementPolicy();
-  const pools = createRolePools({
-    connections,
-    key: () => (sealKey ??= createSealKey(newest)),
-    maxConnections: options.maxConnections ?? 10,
+  const limits = {
     statementTimeoutMs: options.statementTimeoutMs ?? 30_000,
     searchPath: options.searchPath ?? 'public, pg_temp',
-  });
-  const handle = createSqlHandler({
-    pools,
-    database,
-    verifier,
-    assertAllowed,
-    observe,
     maxBodyBytes: options.maxBodyBytes ?? tenMebibytes,
+  };
+  const shared = { ...limits, connections, database, verifier, observe };
+  const key = (): Promise<SealKey> => (sealKey ??= createSealKey(newest));
+  const pools = createRolePools({ ...shared, key, maxConnections: options.maxConnections ?? 10 });
+  const handle = createSqlHandler({
+    ...shared,
+    pools,
+    assertAllowed,
     maxResultBytes: options.maxResultBytes ?? tenMebibytes,
   });
-  return { database, handle, close: () => pools.close() };
+  const wire = await createWireService({
+    ...shared,
+    key,
+    maxSessions: options.maxSessions ?? 50,
+    maxMessageBytes: limits.maxBodyBytes,
+  });
+  return {
+    database,
+    handle,
+    // A frame can hold several messages, or a head more than one.
+    upgrade: createUpgradeHandler(wire.accept, limits.maxBodyBytes + 65_536),
+    accept: wire.accept,
+    endSessions: (deadlineMs = 10_000) => wire.close(deadlineMs),
+    close: async () => {
+      await wire.close(0);
+      await pools.close();
+    },
+  };
 }
 
 function databaseOf(connections: Readonly<Record<string, string>>): string {

@@ -1,4 +1,4 @@
-import { hasSqlDetails, loadModule, parseSync, type Node } from 'libpg-query';
+import { hasSqlDetails, loadModule, parseSync, type Node, type RawStmt } from 'libpg-query';
 
 import { Refusal, type RefusalOptions } from './refusal.ts';
 import { maxStatementDepth, statementDepth } from '../database/statement-depth.ts';
@@ -20,22 +20,31 @@ const maxCachedLength = 16_384;
  */
 export async function createStatementPolicy(): Promise<StatementPolicy> {
   await loadModule();
-  const verdicts = new Map<string, Verdict | undefined>();
+  const judged = rememberByText(judge);
   return (text) => {
-    let verdict = verdicts.get(text);
-    if (verdict === undefined && !verdicts.has(text)) {
-      verdict = judge(text);
-      if (text.length <= maxCachedLength) {
-        const oldest = verdicts.keys().next();
-        if (verdicts.size >= maxCachedStatements && oldest.done === false) verdicts.delete(oldest.value);
-        verdicts.set(text, verdict);
-      }
-    }
+    const verdict = judged(text);
     if (verdict !== undefined) throw new Refusal(verdict.message, verdict);
   };
 }
 
-interface Verdict extends RefusalOptions {
+/** Judges each text once, as long as it is asked for often enough; long ones are judged each time. */
+export function rememberByText<T>(judgeText: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>();
+  return (text) => {
+    // A value of its own, because undefined may be one.
+    if (known.has(text)) return known.get(text) as T;
+    const judged = judgeText(text);
+    if (text.length <= maxCachedLength) {
+      const oldest = known.keys().next();
+      if (known.size >= maxCachedStatements && oldest.done === false) known.delete(oldest.value);
+      known.set(text, judged);
+    }
+    return judged;
+  };
+}
+
+/** What a statement is refused with. */
+export interface Verdict extends RefusalOptions {
   readonly message: string;
 }
 
@@ -55,6 +64,26 @@ const dataStatements: ReadonlySet<string> = new Set([
 ]);
 
 function judge(text: string): Verdict | undefined {
+  const parsed = parseStatements(text);
+  if ('message' in parsed) return parsed;
+  if (parsed.length > 1) {
+    return { message: 'cannot insert multiple commands into a prepared statement', code: syntaxError };
+  }
+  const [statement] = parsed;
+  return statement && judgeDataStatement(statement);
+}
+
+/** One statement of a text. */
+export interface ParsedStatement {
+  /** The parser's name of it, such as `SelectStmt`. */
+  readonly kind: string;
+  readonly tree: unknown;
+  /** Its own part of the text, without what separates it from the next; undefined when it is all of it. */
+  readonly text: string | undefined;
+}
+
+/** Splits a text into its statements; a verdict when it cannot be one, or is too much for the parser. */
+export function parseStatements(text: string): readonly ParsedStatement[] | Verdict {
   if (text.includes('\0'))
     return { message: 'invalid byte sequence for encoding "UTF8": 0x00', code: '22021' };
   if (text.length > maxLength) {
@@ -63,12 +92,16 @@ function judge(text: string): Verdict | undefined {
   }
   if (statementDepth(text) > maxStatementDepth)
     return { message: 'the statement is too complex', code: statementTooComplex };
-  let statements;
   try {
-    statements = parseSync(text).stmts ?? [];
+    const statements = parseSync(text).stmts ?? [];
+    return statements.flatMap((raw) => {
+      const [kind, tree] = Object.entries(raw.stmt ?? {})[0] ?? [];
+      if (kind === undefined) return [];
+      return [{ kind, tree, text: statements.length > 1 ? partOf(text, raw) : undefined }];
+    });
   } catch (error) {
     // The parser's way to say that there is no statement; Postgres answers that one itself.
-    if (/^[\s;]*$/u.test(text)) return undefined;
+    if (/^[\s;]*$/u.test(text)) return [];
     if (!hasSqlDetails(error)) throw error;
     const position = error.sqlDetails?.cursorPosition;
     return {
@@ -77,17 +110,22 @@ function judge(text: string): Verdict | undefined {
       ...(position !== undefined && { position: position + 1 }),
     };
   }
-  if (statements.length > 1) {
-    return { message: 'cannot insert multiple commands into a prepared statement', code: syntaxError };
-  }
-  const [kind, statement] = Object.entries(statements[0]?.stmt ?? {})[0] ?? [];
-  if (kind === undefined) return undefined;
-  if (!dataStatements.has(kind)) return refuse(`${inWords(kind)} is not allowed to an identity role`);
-  return judgeTree(kind, statement);
 }
 
-// With a stack of its own, because a tree can be deeper than ours.
-function judgeTree(kind: string, tree: unknown): Verdict | undefined {
+// The parser counts bytes.
+function partOf(text: string, { stmt_location: start = 0, stmt_len: length }: RawStmt): string {
+  const bytes = Buffer.from(text);
+  return bytes.subarray(start, length === undefined ? undefined : start + length).toString();
+}
+
+/** Refuses everything but what reads or writes rows, and what is hidden in that. */
+export function judgeDataStatement({ kind, tree }: Omit<ParsedStatement, 'text'>): Verdict | undefined {
+  if (!dataStatements.has(kind)) return refuse(`${inWords(kind)} is not allowed to an identity role`);
+  return judgeTree(kind, tree);
+}
+
+/** Looks for what no statement may hold, of whatever kind it is. With a stack of its own: a tree can be deeper than ours. */
+export function judgeTree(kind: string, tree: unknown): Verdict | undefined {
   const rest: (readonly [string, unknown])[] = [[kind, tree]];
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
     const [key, value] = next;
@@ -219,12 +257,13 @@ function judgeRelation(relation: object): Verdict | undefined {
   return refuse(`the view ${relname} is not allowed to an identity role`);
 }
 
-function refuse(message: string): Verdict {
+/** A verdict that the role lacks the right. */
+export function refuse(message: string): Verdict {
   return { message, code: insufficientPrivilege, detail: 'ERR_STATEMENT_REFUSED' };
 }
 
 /** `CreateTableAsStmt` → `CREATE TABLE AS`; the parser's names, but for those that nobody writes. */
-function inWords(kind: string): string {
+export function inWords(kind: string): string {
   const names: Readonly<Record<string, string>> = {
     VariableSetStmt: 'SET',
     VariableShowStmt: 'SHOW',

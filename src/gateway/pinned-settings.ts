@@ -1,0 +1,42 @@
+export interface PinnedSettingsOptions {
+  readonly statementTimeoutMs: number;
+  readonly searchPath: string;
+  /** Others, behind the pinned ones. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/**
+ * A connection URL with the settings in its startup packet that a role could set for its own future sessions
+ * (`ALTER ROLE … SET`): they outrank that, and are what RESET ALL goes back to.
+ *
+ * In the URL, behind what it has itself: its options would take the place of those that stand beside it.
+ *
+ * @see https://www.postgresql.org/docs/current/config-setting.html#CONFIG-SETTING-SHELL
+ */
+export function withPinnedSettings(
+  connectionString: string,
+  { statementTimeoutMs, searchPath, settings = {} }: PinnedSettingsOptions,
+): string {
+  const pinned: Readonly<Record<string, string>> = {
+    search_path: searchPath,
+    statement_timeout: String(statementTimeoutMs),
+    lock_timeout: '0',
+    idle_in_transaction_session_timeout: '60000',
+    row_security: 'on',
+    default_transaction_read_only: 'off',
+    default_transaction_isolation: 'read committed',
+    standard_conforming_strings: 'on',
+    datestyle: 'ISO, MDY',
+    intervalstyle: 'postgres',
+    bytea_output: 'hex',
+    extra_float_digits: '1',
+    ...settings,
+  };
+  const startup = Object.entries(pinned)
+    .map(([name, value]) => `-c ${name}=${value.replaceAll('\\', '\\\\').replaceAll(' ', '\\ ')}`)
+    .join(' ');
+  const url = new URL(connectionString);
+  const own = url.searchParams.get('options');
+  url.searchParams.set('options', own === null ? startup : `${own} ${startup}`);
+  return url.href;
+}

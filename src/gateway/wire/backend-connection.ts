@@ -1,0 +1,127 @@
+import type { Socket } from 'node:net';
+
+import pg from 'pg';
+
+import { assertOwnBackend, databaseUnreachable } from '../../database/backend.ts';
+import { assertLoginIsRole, inspectLogin, type Login, type LoginRow } from '../../database/login.ts';
+import { terminate } from './messages.ts';
+
+/** A connection to Postgres that is logged in as an identity role, and that somebody writes messages to. */
+export interface BackendConnection {
+  readonly stream: Socket;
+  readonly login: Login;
+  /** What Postgres says of the session's settings, by name. */
+  readonly parameters: ReadonlyMap<string, string>;
+  /** Asks Postgres to stop what runs. Nobody learns whether it did. */
+  cancel(): void;
+  /** Ends the session, as far as this side can. */
+  close(): void;
+}
+
+/**
+ * Logs in by a connection URL, looks at what it is logged in as, and takes the connection over from node-postgres, which
+ * has done the login with all that it knows of TLS and passwords.
+ *
+ * @throws AuthorizeError as `SealedPool` does, and the errors of PostgreSQL
+ */
+export async function openBackendConnection(
+  connectionString: string,
+  role: string,
+  applicationName: string,
+): Promise<BackendConnection> {
+  const client = new pg.Client({
+    connectionString,
+    connectionTimeoutMillis: 10_000,
+    application_name: applicationName,
+    keepAlive: true,
+  });
+  // What breaks is told by the stream.
+  client.on('error', ignore);
+  const inner = client as unknown as ClientParts;
+  const parameters = new Map<string, string>();
+  inner.connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
+    parameters.set(parameterName, parameterValue);
+  });
+  try {
+    assertOwnBackend(client.host, role);
+    await client.connect().catch(unreachable(role));
+    const login = await inspectLogin(
+      async (text) => (await client.query<LoginRow>({ text, values: [] })).rows,
+    );
+    assertLoginIsRole(login, role);
+    // After the login, since TLS puts another stream in its place.
+    const { stream } = inner.connection;
+    stream.removeAllListeners('data');
+    stream.setNoDelay(true);
+    return {
+      stream,
+      login,
+      parameters,
+      cancel: () => {
+        cancel(inner);
+      },
+      close: () => {
+        if (stream.writable) stream.write(terminate);
+        stream.destroySoon();
+      },
+    };
+  } catch (error) {
+    client.end().catch(ignore);
+    throw error;
+  }
+}
+
+/** What node-postgres keeps to itself, and has had since 8.0. */
+interface ClientParts {
+  readonly connection: {
+    readonly stream: Socket;
+    on(
+      event: 'parameterStatus',
+      listener: (parameter: { readonly parameterName: string; readonly parameterValue: string }) => void,
+    ): unknown;
+  };
+  readonly host: string;
+  readonly port: number;
+  readonly ssl: unknown;
+  readonly processID: number;
+  readonly secretKey: number;
+}
+
+interface CancellingConnection {
+  connect(port: number | string, host?: string): void;
+  requestSsl(): void;
+  cancel(processId: number, secretKey: number): void;
+  readonly stream: Socket;
+  on(event: 'connect' | 'sslconnect' | 'error', listener: () => void): unknown;
+}
+
+/** @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS */
+function cancel({ host, port, ssl, processID, secretKey }: ClientParts): void {
+  const connection = new pg.Connection({ ssl } as never) as unknown as CancellingConnection;
+  connection.on('error', ignore);
+  const send = (): void => {
+    // Postgres closes it then.
+    connection.cancel(processID, secretKey);
+  };
+  connection.on('connect', () => {
+    if (ssl) connection.requestSsl();
+    else send();
+  });
+  connection.on('sslconnect', send);
+  connection.stream.setTimeout(5_000, () => connection.stream.destroy());
+  if (host.startsWith('/')) connection.connect(`${host}/.s.PGSQL.${port}`);
+  else connection.connect(port, host);
+}
+
+// Postgres' own words say enough; those of the network do not.
+function unreachable(role: string): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof pg.DatabaseError) throw error;
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'no answer';
+    throw databaseUnreachable(role, code, error);
+  };
+}
+
+function ignore(): void {
+  // The stream, or whoever waits, tells it.
+}

@@ -1,0 +1,190 @@
+import { randomInt } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+
+import type { Verifier } from '../../jwt/index.ts';
+import { watch, type Observe } from '../../observe.ts';
+import type { Identity } from '../../session/identity.ts';
+import { ReusableSeals } from '../../session/reusable-seals.ts';
+import type { SealKey } from '../../session/seal-key.ts';
+import { withPinnedSettings } from '../pinned-settings.ts';
+import { Refusal } from '../refusal.ts';
+import { authenticate, judgeSettings, type SessionTarget } from './authenticate.ts';
+import { openBackendConnection, type BackendConnection } from './backend-connection.ts';
+import { ClientInput, InputEndedError } from './client-input.ts';
+import { fatalOf } from './fatal.ts';
+import * as messages from './messages.ts';
+import { readOpening } from './startup.ts';
+import { createWirePolicy } from './wire-policy.ts';
+import { WireSession } from './wire-session.ts';
+
+export interface WireServiceOptions {
+  readonly connections: Readonly<Record<string, string>>;
+  readonly database: string;
+  readonly verifier: Verifier;
+  readonly key: () => Promise<SealKey>;
+  readonly statementTimeoutMs: number;
+  readonly searchPath: string;
+  readonly observe: Observe | undefined;
+  /** Backends that sessions may hold, in all. */
+  readonly maxSessions: number;
+  readonly maxMessageBytes: number;
+}
+
+/** Serves the PostgreSQL protocol on any stream of bytes. */
+export interface WireService {
+  accept(client: Duplex): void;
+  /** Ends sessions when they are idle, all after the deadline; new ones are refused. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Until a session has begun. */
+const startupDeadlineMs = 15_000;
+/** Clients that have not said yet who they are. */
+const maxStrangers = 100;
+
+const shutdown: messages.ErrorFields = {
+  severity: 'FATAL',
+  code: '57P01',
+  message: 'terminating connection due to administrator command',
+};
+
+export async function createWireService(options: WireServiceOptions): Promise<WireService> {
+  const { connections, database, verifier, observe, maxSessions, maxMessageBytes } = options;
+  const roles = Object.keys(connections);
+  const policy = await createWirePolicy();
+  const seals = new ReusableSeals(options.key);
+  const strangers = new Set<Duplex>();
+  // By what a client has to know to cancel what runs in one.
+  const sessions = new Map<string, WireSession>();
+  const running = new Set<Promise<void>>();
+  let taken = 0;
+  let isClosing = false;
+
+  async function logIn({ role, applicationName, settings }: SessionTarget): Promise<BackendConnection> {
+    const url = withPinnedSettings(connections[role] ?? '', { ...options, settings });
+    return openBackendConnection(url, role, applicationName ?? 'drizzle-authorize gateway');
+  }
+
+  /** @returns undefined when the client wanted no session */
+  async function begin(client: Duplex, input: ClientInput): Promise<Begun | undefined> {
+    const opening = await readOpening(input, client);
+    if (opening.kind === 'cancel') {
+      sessions.get(cancelKey(opening))?.cancel();
+      return undefined;
+    }
+    const role = opening.settings.get('user') ?? '';
+    return watch(
+      observe,
+      { entry: 'gateway', role: roles.includes(role) ? role : '', statement: () => '', outcomes: () => [] },
+      async (identified) => {
+        const target = judgeSettings(opening.settings, { roles, database });
+        const identity = await authenticate(target.role, { client, input, verifier });
+        identified(identity);
+        if (isClosing) throw new Refusal('the gateway is shutting down', { code: '57P03' });
+        if (taken >= maxSessions) throw new Refusal('sorry, too many clients already', { code: '53300' });
+        taken += 1;
+        try {
+          return { identity, backend: await logIn(target) };
+        } catch (error) {
+          taken -= 1;
+          throw error;
+        }
+      },
+    );
+  }
+
+  async function serve(client: Duplex): Promise<void> {
+    let session: WireSession | undefined;
+    const input = new ClientInput(client, { maxMessageBytes, onEnd: () => session?.end(undefined) });
+    strangers.add(client);
+    const deadline = setTimeout(() => client.destroy(), startupDeadlineMs);
+    let begun: Begun | undefined;
+    try {
+      begun = await begin(client, input);
+    } catch (error) {
+      // Who has gone is told nothing.
+      if (!(error instanceof InputEndedError)) client.write(messages.errorResponse(fatalOf(error)));
+    } finally {
+      clearTimeout(deadline);
+      strangers.delete(client);
+    }
+    if (begun === undefined) {
+      hangUp(client);
+      return;
+    }
+    const { identity, backend } = begun;
+    const key = { processId: randomInt(1, 2 ** 31), secret: randomInt(-(2 ** 31), 2 ** 31) };
+    session = new WireSession({ client, input, backend, identity, seals, policy, observe });
+    sessions.set(cancelKey(key), session);
+    try {
+      client.write(greeting(backend, key));
+      // Whoever closes has not seen this one.
+      if (isClosing) session.end(shutdown);
+      await session.run();
+    } finally {
+      sessions.delete(cancelKey(key));
+      taken -= 1;
+    }
+  }
+
+  return {
+    accept(client) {
+      if (isClosing || strangers.size >= maxStrangers) {
+        client.on('error', ignore);
+        client.destroy();
+        return;
+      }
+      const served = serve(client)
+        .catch(() => {
+          // Nothing that a client sends leads here; if something does, it costs this client its session alone.
+          client.destroy();
+        })
+        .finally(() => running.delete(served));
+      running.add(served);
+    },
+    async close(deadlineMs) {
+      isClosing = true;
+      for (const client of strangers) client.destroy();
+      for (const session of sessions.values()) session.endWhenIdle(shutdown);
+      const deadline = setTimeout(() => {
+        for (const session of sessions.values()) session.end(shutdown);
+      }, deadlineMs);
+      await Promise.all(running);
+      clearTimeout(deadline);
+    },
+  };
+}
+
+interface Begun {
+  readonly identity: Identity;
+  readonly backend: BackendConnection;
+}
+
+interface CancelKey {
+  readonly processId: number;
+  readonly secret: number;
+}
+
+function cancelKey({ processId, secret }: CancelKey): string {
+  return `${processId}:${secret}`;
+}
+
+function greeting({ parameters }: BackendConnection, { processId, secret }: CancelKey): Buffer {
+  return Buffer.concat([
+    messages.authenticationOk,
+    ...[...parameters].map(([name, value]) => messages.parameterStatus(name, value)),
+    messages.backendKeyData(processId, secret),
+    messages.readyForQuery,
+  ]);
+}
+
+// What else the client has sent is read and dropped: closing on it could lose it the answer.
+function hangUp(client: Duplex): void {
+  client.end();
+  client.resume();
+  setTimeout(() => client.destroy(), 1_000).unref();
+}
+
+function ignore(): void {
+  // It is refused anyway.
+}
