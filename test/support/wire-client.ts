@@ -42,9 +42,9 @@ export async function openWireClient(port: number): Promise<WireClient> {
     for (;;) {
       const length = received.length < 5 ? Infinity : received.readUInt32BE(1) + 1;
       if (received.length >= length) {
-        const message = { type: String.fromCharCode(received[0] ?? 0), body: received.subarray(5, length) };
+        const one = { type: String.fromCharCode(received[0] ?? 0), body: received.subarray(5, length) };
         received = received.subarray(length);
-        return message;
+        return one;
       }
       if (hasClosed) return undefined;
       await change();
@@ -64,16 +64,15 @@ export async function openWireClient(port: number): Promise<WireClient> {
     until: async (type) => {
       const messages: ServerMessage[] = [];
       for (;;) {
-        const message = await next();
-        if (message === undefined)
-          throw new Error(`closed after ${messages.map((one) => one.type).join('')}`);
-        messages.push(message);
-        if (message.type === type) return messages;
+        const one = await next();
+        if (one === undefined) throw new Error(`closed after ${messages.map((each) => each.type).join('')}`);
+        messages.push(one);
+        if (one.type === type) return messages;
       }
     },
     untilClosed: async () => {
       const messages: ServerMessage[] = [];
-      for (let message = await next(); message !== undefined; message = await next()) messages.push(message);
+      for (let one = await next(); one !== undefined; one = await next()) messages.push(one);
       return messages;
     },
   };

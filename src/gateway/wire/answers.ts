@@ -49,6 +49,7 @@ export class Answers {
   /** Bytes of a message that has begun to pass, and are still to come. */
   #passing = 0;
   #drops = false;
+  #isStopped = false;
 
   constructor(listener: AnswersListener) {
     this.#listener = listener;
@@ -56,7 +57,12 @@ export class Answers {
 
   /** Whether the client has all of every message that has begun to pass, so that another may follow. */
   get isBetweenMessages(): boolean {
-    return this.#passing === 0;
+    return this.#passing === 0 || this.#drops;
+  }
+
+  /** Nothing passes any more, but for the rest of a message that has begun to. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** Call it when the message is sent. */
@@ -82,6 +88,10 @@ export class Answers {
     this.#passing -= offset;
     // Where that begins which passes as it is.
     let from = this.#drops ? offset : 0;
+    if (this.#isStopped) {
+      this.#pass(data.subarray(from, offset));
+      return;
+    }
     while (data.length - offset >= 5) {
       const type = data[offset] ?? 0;
       const length = data.readUInt32BE(offset + 1) + 1;

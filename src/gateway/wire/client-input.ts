@@ -55,6 +55,11 @@ export class ClientInput {
     stream.on('error', end);
   }
 
+  /** Nothing more will come, and nobody reads what is written. */
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
   /** The next bytes, without taking them. @throws InputEndedError */
   async peek(length: number): Promise<Buffer> {
     while (this.#length < length) {

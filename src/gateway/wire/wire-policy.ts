@@ -1,7 +1,7 @@
 import { loadModule, type Node } from 'libpg-query';
 
+import { firstKeyword } from '../../database/first-keyword.ts';
 import {
-  inWords,
   judgeDataStatement,
   judgeTree,
   parseStatements,
@@ -31,7 +31,7 @@ export type StatementEffect =
 export interface AllowedStatement {
   readonly text: string;
   readonly effect: StatementEffect;
-  /** First word of what it is, for whoever watches. */
+  /** For whoever watches. */
   readonly command: string;
   /** The prepared statement that it runs by name. */
   readonly executes?: string;
@@ -39,6 +39,11 @@ export interface AllowedStatement {
 
 /** What a text may do: its statements in order, or the one verdict on all of it. */
 export type Judged = { readonly statements: readonly AllowedStatement[] } | { readonly verdict: Verdict };
+
+/** What a text is, for whoever watches: its first word, in capitals. */
+export function commandOf(text: string): string {
+  return firstKeyword(text).toUpperCase();
+}
 
 /** Judges a text as a session may send it. */
 export type WirePolicy = (text: string) => Judged;
@@ -66,17 +71,13 @@ function judgeText(text: string): Judged {
   for (const statement of parsed) {
     const judged = judgeStatement(statement);
     if ('message' in judged) return { verdict: judged };
-    statements.push({
-      effect: 'none',
-      command: commandOf(statement.kind),
-      text: statement.text ?? text,
-      ...judged,
-    });
+    const own = statement.text ?? text;
+    statements.push({ effect: 'none', command: commandOf(own), text: own, ...judged });
   }
   return { statements };
 }
 
-type Change = Partial<Omit<AllowedStatement, 'text'>>;
+type Change = Pick<Partial<AllowedStatement>, 'effect' | 'executes'>;
 
 const noChange: Change = {};
 
@@ -113,17 +114,17 @@ function judgeTransaction({ kind, chain }: { kind?: string; chain?: boolean }): 
   switch (kind) {
     case 'TRANS_STMT_BEGIN':
     case 'TRANS_STMT_START':
-      return { effect: 'begin', command: 'BEGIN' };
+      return { effect: 'begin' };
     case 'TRANS_STMT_COMMIT':
-      return { effect: chain === true ? 'end and chain' : 'end', command: 'COMMIT' };
+      return { effect: chain === true ? 'end and chain' : 'end' };
     case 'TRANS_STMT_ROLLBACK':
-      return { effect: chain === true ? 'end and chain' : 'end', command: 'ROLLBACK' };
+      return { effect: chain === true ? 'end and chain' : 'end' };
     case 'TRANS_STMT_SAVEPOINT':
-      return { command: 'SAVEPOINT' };
+      return noChange;
     case 'TRANS_STMT_RELEASE':
-      return { command: 'RELEASE' };
+      return noChange;
     case 'TRANS_STMT_ROLLBACK_TO':
-      return { effect: 'roll back to savepoint', command: 'ROLLBACK' };
+      return { effect: 'roll back to savepoint' };
     default:
       return refuse('a two-phase transaction is not allowed to an identity role');
   }
@@ -144,17 +145,17 @@ export const harmlessSettings: ReadonlySet<string> = new Set(
 );
 
 function judgeSetting({ kind, name = '' }: Setting): Change | Verdict {
-  if (kind === 'VAR_RESET_ALL') return { effect: 'reset all', command: 'RESET' };
+  if (kind === 'VAR_RESET_ALL') return { effect: 'reset all' };
   const command = kind === 'VAR_RESET' ? 'RESET' : 'SET';
   if (kind === 'VAR_SET_MULTI') {
-    if (name === 'TRANSACTION') return { effect: 'set transaction', command };
-    if (name === 'SESSION CHARACTERISTICS') return { command };
+    if (name === 'TRANSACTION') return { effect: 'set transaction' };
+    if (name === 'SESSION CHARACTERISTICS') return noChange;
     return refuse(`SET ${name} is not allowed to an identity role`);
   }
   // Names of settings know no case; a custom one has a dot and no effect of its own.
   const setting = name.toLowerCase();
   const isAllowed = setting.includes('.') ? !setting.startsWith('authorize.') : harmlessSettings.has(setting);
-  if (isAllowed) return { command };
+  if (isAllowed) return noChange;
   // What is not a word could be anything.
   const named = /^[a-z_.]{1,63}$/u.test(setting) ? ` ${setting}` : '';
   return refuse(`${command}${named} is not allowed to an identity role`);
@@ -178,14 +179,4 @@ function judgeCursor({ options = 0 }: { options?: number }): Verdict | undefined
   return (options & holdOption) === 0
     ? undefined
     : refuse('DECLARE CURSOR WITH HOLD is not allowed to an identity role');
-}
-
-function commandOf(kind: string): string {
-  const names: Readonly<Record<string, string>> = {
-    ClosePortalStmt: 'CLOSE',
-    DeclareCursorStmt: 'DECLARE',
-    VariableSetStmt: 'SET',
-    VariableShowStmt: 'SHOW',
-  };
-  return names[kind] ?? inWords(kind);
 }

@@ -32,7 +32,7 @@ export interface WireServiceOptions {
 
 /** Serves the PostgreSQL protocol on any stream of bytes. */
 export interface WireService {
-  accept(client: Duplex): void;
+  readonly accept: (client: Duplex) => void;
   /** Ends sessions when they are idle, all after the deadline; new ones are refused. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -128,7 +128,7 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
   }
 
   return {
-    accept(client) {
+    accept: (client) => {
       if (isClosing || strangers.size >= maxStrangers) {
         client.on('error', ignore);
         client.destroy();

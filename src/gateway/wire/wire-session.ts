@@ -17,7 +17,7 @@ import { fatalOf } from './fatal.ts';
 import * as messages from './messages.ts';
 import { SealInSession } from './seal-in-session.ts';
 import { decodeText } from './startup.ts';
-import { ourPrefix, type AllowedStatement, type WirePolicy } from './wire-policy.ts';
+import { commandOf, ourPrefix, type AllowedStatement, type WirePolicy } from './wire-policy.ts';
 
 export interface WireSessionOptions {
   readonly client: Duplex;
@@ -116,6 +116,8 @@ export class WireSession {
       this.end(undefined);
     });
     this.#watchExpiry();
+    // Gone while the backend was being opened: what it has sent has nobody to be answered to.
+    if (this.#input.hasEnded) this.end(undefined);
     try {
       for (let isFirst = true; !this.#hasEnded; isFirst = false) {
         const message = this.#input.takeMessage() ?? (await this.#nextMessage());
@@ -143,11 +145,12 @@ export class WireSession {
     this.#hasEnded = true;
     if (!this.#isReady) this.#backend.cancel();
     this.#answers.abandon();
+    this.#answers.stop();
     this.#wake();
     this.#farewell = reason === undefined ? Buffer.alloc(0) : messages.errorResponse(reason);
     if (this.#answers.isBetweenMessages || this.#backend.stream.destroyed) this.#sayFarewell();
     setTimeout(() => {
-      this.#backend.close();
+      this.#backend.stream.destroy();
       this.#client.destroy();
     }, farewellMs).unref();
   }
@@ -165,7 +168,9 @@ export class WireSession {
     this.#client.end();
     this.#farewell = undefined;
     this.#client.resume();
-    this.#backend.close();
+    // One that is at work, and perhaps waits for us to read, does not hear a word.
+    if (this.#isReady) this.#backend.close();
+    else this.#backend.stream.destroy();
   }
 
   #ready(status: TransactionStatus): void {
@@ -267,7 +272,7 @@ export class WireSession {
     const judged = this.#policy(text);
     const verdict = 'verdict' in judged ? judged.verdict : this.#refusesExecute(judged.statements);
     if (verdict !== undefined || 'verdict' in judged) {
-      this.#refuse('', verdict ?? { message: 'refused' });
+      this.#refuse(commandOf(text), verdict ?? { message: 'refused' });
     } else {
       const nothing: AllowedStatement = { text, effect: 'none', command: '' };
       for (const statement of judged.statements.length === 0 ? [nothing] : judged.statements) {
@@ -292,7 +297,7 @@ export class WireSession {
     const [name, text] = textsOf(body, 2);
     const judged = this.#policy(text);
     if ('verdict' in judged) {
-      this.#refuse('', judged.verdict);
+      this.#refuse(commandOf(text), judged.verdict);
       return;
     }
     const [statement = { text, effect: 'none', command: '' }, another] = judged.statements;

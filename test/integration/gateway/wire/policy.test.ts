@@ -150,7 +150,7 @@ describe('a statement that is not for an identity role', () => {
     await client.query('select id from todos');
     await client.query('update todos set done = true where title = $1', ['read a book']);
     expect(events).toMatchObject([
-      { type: 'refusal', role: 'authenticated', subject: 'alice', statement: '', code: '42501' },
+      { type: 'refusal', role: 'authenticated', subject: 'alice', statement: 'TRUNCATE', code: '42501' },
       { type: 'refusal', statement: 'SELECT', code: '42703' },
       { type: 'refusal', statement: 'SELECT', code: '22012' },
       { type: 'query', statement: 'SELECT', rows: 2, subject: 'alice' },

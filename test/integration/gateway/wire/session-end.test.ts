@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-
 import { Client, neonConfig } from '@neondatabase/serverless';
 import pg from 'pg';
 import { afterEach, beforeAll, afterAll, describe, expect, it } from 'vitest';
@@ -209,7 +207,11 @@ describe('when the gateway stops', () => {
     const closed = gateway.close();
     const last = (await idle.untilClosed()).at(-1);
     expect(last && errorFields(last)).toMatchObject({ S: 'FATAL', C: '57P01' });
-    const ended = once(busy, 'end');
+    const ended = new Promise<void>((resolve) => {
+      busy.once('end', () => {
+        resolve();
+      });
+    });
     await busy.query('commit');
     await ended;
     await closed;

@@ -1,0 +1,7 @@
+import { it } from 'vitest';
+
+import { expectGatewayToSurvive } from './mutated-packets.ts';
+
+it('2,000 random and mutated conversations neither end the gateway nor hang nor leave a backend', async () => {
+  await expectGatewayToSurvive(2_000);
+});
