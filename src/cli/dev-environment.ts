@@ -6,7 +6,7 @@ import { harden } from '../database/harden.ts';
 import { setup, type SetupReport } from '../database/setup.ts';
 import { urlVariable } from '../database/url-variable.ts';
 import { startEmbeddedCluster } from '../embedded/cluster.ts';
-import { closeServer, listen } from '../gateway/listen.ts';
+import { closeServer, createWireServer, listen } from '../gateway/listen.ts';
 import { createSqlService } from '../gateway/sql-service.ts';
 import type { Observe } from '../observe.ts';
 import { generateAuthorizeKey } from '../session/seal-key.ts';
@@ -20,6 +20,8 @@ export const devFolder = '.authorize';
 export interface DevOptions {
   /** The gateway's port; 0 for any that is free. */
   readonly port: number;
+  /** The gateway's for the PostgreSQL protocol; 0 for any that is free. */
+  readonly tcpPort: number;
   /** A cluster in a temporary folder, gone after the stop. */
   readonly ephemeral: boolean;
   /** What drizzle-kit generated. */
@@ -35,8 +37,8 @@ export interface DevEnvironment {
   /** What `dev --json` prints. */
   readonly ready: {
     readonly http: string;
-    readonly ws: null;
-    readonly tcp: null;
+    readonly ws: string;
+    readonly tcp: string;
     readonly ownerUrl: string;
     readonly authenticatedUrl: string;
     readonly anonymousUrl: string;
@@ -102,6 +104,13 @@ export async function startDevEnvironment(options: DevOptions): Promise<DevEnvir
       ...(options.observe && { observe: options.observe }),
     });
     cleanup.push(() => service.close());
+    server.on('upgrade', service.upgrade);
+    const wireServer = createWireServer(service.accept);
+    const { port: tcpPort } = await listen(wireServer, '127.0.0.1', options.tcpPort, '--tcp-port');
+    cleanup.push(async () => {
+      wireServer.close();
+      await service.endSessions(2_000);
+    });
     server.on('request', (request, response) => {
       if (!serveIssuer(request, response, issuer, url)) service.handle(request, response);
     });
@@ -111,8 +120,8 @@ export async function startDevEnvironment(options: DevOptions): Promise<DevEnvir
     return {
       ready: {
         http: url,
-        ws: null,
-        tcp: null,
+        ws: `ws://127.0.0.1:${port}/v2`,
+        tcp: `postgresql://127.0.0.1:${tcpPort}/${service.database}`,
         ownerUrl,
         authenticatedUrl: urlOf('authenticated'),
         anonymousUrl: urlOf('anonymous'),

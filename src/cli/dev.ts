@@ -7,6 +7,7 @@ import { print, printDone, printProgress } from './terminal.ts';
 
 const options = {
   port: { type: 'string', default: '4444' },
+  'tcp-port': { type: 'string' },
   ephemeral: { type: 'boolean' },
   migrations: { type: 'string', default: './drizzle' },
   log: { type: 'boolean' },
@@ -21,6 +22,8 @@ tokens, and the gateway on 127.0.0.1. Ctrl-C stops it.
 Usage: drizzle-authorize dev [options]
 
   --port PORT        of the gateway and the issuer; default 4444, 0 for any that is free
+  --tcp-port PORT    of the gateway, for psql and other clients with a token as the password;
+                     default the next one, 0 for any that is free
   --ephemeral        a new database each time, gone afterwards
   --migrations DIR   default ./drizzle
   --log              a line on stderr for each statement that comes to the gateway: role, kind,
@@ -37,6 +40,9 @@ export const dev: Command = {
   async run(args): Promise<ExitCode> {
     const values = parseOptions(args, options);
     const json = values.json === true;
+    const port = parsePort(values.port);
+    const tcpPort =
+      values['tcp-port'] === undefined ? nextPort(port) : parsePort(values['tcp-port'], '--tcp-port');
     const interrupted = new AbortController();
     const interrupt = (): void => {
       interrupted.abort();
@@ -45,7 +51,8 @@ export const dev: Command = {
     for (const signal of signals) process.on(signal, interrupt);
     try {
       const environment = await startDevEnvironment({
-        port: parsePort(values.port),
+        port,
+        tcpPort,
         ephemeral: values.ephemeral === true,
         migrationsFolder: values.migrations,
         onProgress: json ? () => {} : printProgress,
@@ -68,8 +75,13 @@ export const dev: Command = {
   },
 };
 
+/** Any that is free goes with any that is free. */
+function nextPort(port: number): number {
+  return port === 0 || port === 65_535 ? 0 : port + 1;
+}
+
 function printReady({ ready, envFile }: DevEnvironment): void {
-  printDone(`gateway on ${ready.http}`);
+  printDone(`gateway on ${ready.http}, for HTTP and WebSocket, and on ${ready.tcp}`);
   printDone(`PostgreSQL on ${new URL(ready.ownerUrl).host}`);
   printDone(`issuer ${ready.issuer}, keys at ${ready.jwksUrl}`);
   printDone(`AUTHORIZE_KEY and the connection URLs are in ${envFile}`);
@@ -77,5 +89,8 @@ function printReady({ ready, envFile }: DevEnvironment): void {
   print(`Point the Neon driver here:   useGateway(neonConfig, '${ready.http}')`);
   print(`or without this package:      neonConfig.fetchEndpoint = () => '${ready.http}/sql'`);
   print('Make a token:                 npx drizzle-authorize token --sub alice');
+  print(
+    `Ask as somebody:              PGPASSWORD=$(npx drizzle-authorize token --sub alice) psql ${ready.tcp.replace('//', '//authenticated@')}`,
+  );
   print('Ctrl-C stops everything.');
 }

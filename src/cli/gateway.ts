@@ -17,6 +17,7 @@ const options = {
   config: { type: 'string' },
   host: { type: 'string' },
   port: { type: 'string' },
+  'tcp-port': { type: 'string' },
   'read-env': { type: 'string' },
   log: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -24,14 +25,18 @@ const options = {
 
 const help = `drizzle-authorize gateway: serves the database to whoever has a token
 
-Verifies the token of each request, and runs its SQL under that identity. Reads
-authorize.config.ts, and says all that is wrong in it before it starts anything.
+Verifies the token of each request or session, and runs its SQL under that identity. Speaks
+Neon's protocol over HTTP and WebSocket, and PostgreSQL's over TCP, with the token as the
+password. Reads authorize.config.ts, and says all that is wrong in it before it starts anything.
 
 Usage: drizzle-authorize gateway [options]
 
   --config FILE      default: authorize.config.ts, .mts, .js or .mjs in this folder
   --host HOST        overrides gateway.host of the config; default 127.0.0.1
-  --port PORT        overrides gateway.port of the config; default 4444, 0 for any that is free
+  --port PORT        for HTTP and WebSocket; overrides gateway.port of the config;
+                     default 4444, 0 for any that is free
+  --tcp-port PORT    for psql and other clients; overrides gateway.tcpPort of the config;
+                     default none, 0 for any that is free
   --read-env FILE    take variables from there that the environment does not have:
                      what setup --write-env FILE wrote
   --log              a line on stderr for each statement: role, kind, rows or the code of the
@@ -42,7 +47,8 @@ Needs AUTHORIZE_KEY and DATABASE_<ROLE>_URL for each role that it serves, from t
 from --read-env or from the config. It does not need, and should not have, the owner's
 DATABASE_URL.
 
-SIGTERM, SIGINT and SIGHUP let requests at work end within 10 s; a second SIGINT ends at once.`;
+SIGTERM, SIGINT and SIGHUP let requests and transactions at work end within 10 s; a second SIGINT
+ends at once.`;
 
 type Values = ReturnType<typeof parseOptions<typeof options>>;
 
@@ -82,6 +88,7 @@ async function start(
 ): Promise<Started> {
   const { host } = values;
   const port = values.port === undefined ? undefined : parsePort(values.port);
+  const tcpPort = values['tcp-port'] === undefined ? undefined : parsePort(values['tcp-port'], '--tcp-port');
   if (host !== undefined && !isHost(host)) {
     throw new AuthorizeError('ERR_USAGE', '--host must be a host name or an address, without a port');
   }
@@ -101,6 +108,7 @@ async function start(
     ...config.gateway,
     ...(host !== undefined && { host }),
     ...(port !== undefined && { port }),
+    ...(tcpPort !== undefined && { tcpPort }),
     ...config.tokens,
     ...(config.searchPath !== undefined && { searchPath: config.searchPath }),
     connections: Object.fromEntries(config.connections.map(({ role, url }) => [role, url])),
@@ -118,23 +126,24 @@ async function drain(running: Gateway): Promise<ExitCode> {
   return process.exit(1);
 }
 
-function readyOf({ url }: Gateway, { connections, tokens }: CheckedConfig): object {
+function readyOf({ url, webSocketUrl, tcp }: Gateway, { connections, tokens }: CheckedConfig): object {
   return {
     http: url,
-    ws: null,
-    tcp: null,
+    ws: webSocketUrl,
+    tcp: tcp?.url ?? null,
     roles: connections.map(({ role }) => role),
     providers: 'providers' in tokens ? tokens.providers.map(({ name }) => name) : null,
     pid: process.pid,
   };
 }
 
-function printReady({ url }: Gateway, { connections, tokens }: CheckedConfig): void {
+function printReady({ url, tcp }: Gateway, { connections, tokens }: CheckedConfig): void {
   const issuers =
     'providers' in tokens
       ? tokens.providers.map(({ name }) => name).join(', ')
       : 'the verifier of the config';
-  printDone(`gateway on ${url}`);
+  printDone(`gateway on ${url}, for HTTP and WebSocket`);
+  if (tcp !== undefined) printDone(`PostgreSQL protocol on ${tcp.url}, with a token as the password`);
   printDone(`roles: ${connections.map(({ role }) => role).join(', ')}`);
   printDone(`tokens of: ${issuers}`);
   print();

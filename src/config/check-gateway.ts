@@ -5,7 +5,9 @@ import { kindOf, readSection, type Problems } from './fields.ts';
 
 const ranges = {
   port: [0, 65_535],
+  tcpPort: [0, 65_535],
   maxConnections: [1, 10_000],
+  maxSessions: [1, 10_000],
   statementTimeoutMs: [1, 2_147_483_647],
   maxBodyBytes: [1024, 268_435_456],
   maxResultBytes: [1024, 268_435_456],

@@ -41,15 +41,19 @@ export interface DatabaseConfig {
 export interface GatewayConfig {
   /** A host name or address of this machine. Default: `127.0.0.1`; `0.0.0.0` or `::` for all of them. */
   readonly host?: string | undefined;
-  /** 0 to 65535, where 0 is any that is free. Default: 4444. */
+  /** For HTTP and WebSocket: 0 to 65535, where 0 is any that is free. Default: 4444. */
   readonly port?: number | undefined;
-  /** Connections to Postgres, for each role: 1 to 10,000. Default: 10. */
+  /** For the PostgreSQL protocol over TCP: 0 to 65535, where 0 is any that is free. Default: not served. */
+  readonly tcpPort?: number | undefined;
+  /** Connections to Postgres for requests by HTTP, for each role: 1 to 10,000. Default: 10. */
   readonly maxConnections?: number | undefined;
+  /** Sessions over WebSocket and TCP in all, each with a connection to Postgres: 1 to 10,000. Default: 50. */
+  readonly maxSessions?: number | undefined;
   /** A statement that runs longer is cancelled: 1 to 2,147,483,647 ms. Default: 30,000 ms. */
   readonly statementTimeoutMs?: number | undefined;
-  /** Of a request: 1,024 to 268,435,456 bytes. Default: 10,485,760 bytes. */
+  /** Of a request, and of a message over WebSocket and TCP: 1,024 to 268,435,456 bytes. Default: 10,485,760 bytes. */
   readonly maxBodyBytes?: number | undefined;
-  /** Of an answer: 1,024 to 268,435,456 bytes. Default: 10,485,760 bytes. */
+  /** Of an answer by HTTP: 1,024 to 268,435,456 bytes. Default: 10,485,760 bytes. */
   readonly maxResultBytes?: number | undefined;
 }
 

@@ -28,7 +28,9 @@ const databaseFields: Names<DatabaseConfig> = { connections: true, key: true, se
 const gatewayFields: Names<GatewayConfig> = {
   host: true,
   port: true,
+  tcpPort: true,
   maxConnections: true,
+  maxSessions: true,
   statementTimeoutMs: true,
   maxBodyBytes: true,
   maxResultBytes: true,

@@ -1,7 +1,6 @@
 import { createServer } from 'node:http';
-import { createServer as createSocketServer, type Server as SocketServer, type Socket } from 'node:net';
 
-import { closeServer, listen } from './listen.ts';
+import { closeServer, createWireServer, listen } from './listen.ts';
 import type { SqlServiceOptions } from './sql-service.ts';
 
 export type { AuthorizeEvent, Observe, QueryEvent, RefusalEvent } from '../observe.ts';
@@ -16,6 +15,14 @@ export interface GatewayOptions extends SqlServiceOptions {
   readonly tcpPort?: number;
 }
 
+/** Where a gateway listens for the PostgreSQL protocol. */
+export interface GatewayAddress {
+  readonly host: string;
+  readonly port: number;
+  /** A connection URL without a user, which is the role, and a password, which is the token. */
+  readonly url: string;
+}
+
 export interface Gateway {
   /** Where it listens, for `useGateway(neonConfig, url)`. */
   readonly url: string;
@@ -23,7 +30,7 @@ export interface Gateway {
   /** Where WebSockets are taken. */
   readonly webSocketUrl: string;
   /** Where `psql` and other clients connect; undefined without `tcpPort`. */
-  readonly tcp: { readonly host: string; readonly port: number } | undefined;
+  readonly tcp: GatewayAddress | undefined;
   /** Stops listening, lets requests and transactions at work end within 10 s, and closes the pools. */
   close(): Promise<void>;
 }
@@ -54,27 +61,32 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const socketServer = tcpPort === undefined ? undefined : createWireServer(service.accept);
   try {
     const address = await listen(server, host, port);
-    const tcp = socketServer && tcpPort !== undefined ? await listen(socketServer, host, tcpPort) : undefined;
-    const authority = `${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+    const tcp =
+      socketServer && tcpPort !== undefined
+        ? await listen(socketServer, host, tcpPort, '--tcp-port')
+        : undefined;
+    let closed: Promise<void> | undefined;
+    const bracketed = host.includes(':') ? `[${host}]` : host;
+    const authority = `${bracketed}:${address.port}`;
     return {
       url: `http://${authority}`,
       port: address.port,
       webSocketUrl: `ws://${authority}/v2`,
-      tcp: tcp && { host, port: tcp.port },
-      close: async () => {
-        socketServer?.close();
-        await Promise.all([closeServer(server, 10_000), service.endSessions()]);
-        await service.close();
+      tcp: tcp && {
+        host,
+        port: tcp.port,
+        url: `postgresql://${bracketed}:${tcp.port}/${encodeURIComponent(service.database)}`,
       },
+      close: () =>
+        (closed ??= (async () => {
+          socketServer?.close();
+          await Promise.all([closeServer(server, 10_000), service.endSessions()]);
+          await service.close();
+        })()),
     };
   } catch (error) {
     server.close();
     await service.close();
     throw error;
   }
-}
-
-/** A server of the PostgreSQL protocol over TCP, which does not listen yet. */
-export function createWireServer(accept: (client: Socket) => void): SocketServer {
-  return createSocketServer({ keepAlive: true, noDelay: true }, accept);
 }

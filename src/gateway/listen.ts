@@ -1,21 +1,27 @@
 import type { Server } from 'node:http';
-import type { AddressInfo, Server as SocketServer } from 'node:net';
+import { createServer, type AddressInfo, type Server as SocketServer, type Socket } from 'node:net';
 
 import { AuthorizeError } from '../errors.ts';
 
 /**
  * Starts to listen, and says where.
  *
+ * @param option how the command line calls the port
  * @throws AuthorizeError `ERR_PORT_IN_USE`
  */
-export function listen(server: SocketServer, host: string, port: number): Promise<AddressInfo> {
+export function listen(
+  server: SocketServer,
+  host: string,
+  port: number,
+  option: '--port' | '--tcp-port' = '--port',
+): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(
         error.code === 'EADDRINUSE'
           ? new AuthorizeError('ERR_PORT_IN_USE', `the port ${port} on ${host} is taken`, {
               cause: error,
-              hint: 'choose another with --port, or 0 for any that is free',
+              hint: `choose another with ${option}, or 0 for any that is free`,
             })
           : error,
       );
@@ -25,6 +31,11 @@ export function listen(server: SocketServer, host: string, port: number): Promis
       resolve(server.address() as AddressInfo);
     });
   });
+}
+
+/** A server of the PostgreSQL protocol over TCP, which does not listen yet. */
+export function createWireServer(accept: (client: Socket) => void): SocketServer {
+  return createServer({ keepAlive: true, noDelay: true }, accept);
 }
 
 /** Stops: no new connections, idle ones closed at once, those at work after their answer, all after the deadline. */

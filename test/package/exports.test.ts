@@ -183,6 +183,7 @@ const promised: Readonly<Record<string, Exports>> = {
     types: [
       'AuthorizeEvent',
       'Gateway',
+      'GatewayAddress',
       'GatewayOptions',
       'NeonConfigLike',
       'Observe',

@@ -81,7 +81,11 @@ describe('dev', () => {
     expect(Object.keys(ready).join(' ')).toBe(
       'http ws tcp ownerUrl authenticatedUrl anonymousUrl issuer jwksUrl pid',
     );
-    expect(ready).toMatchObject({ ws: null, tcp: null, pid: expect.any(Number) });
+    expect(ready).toMatchObject({
+      ws: `${String(ready['http']).replace('http', 'ws')}/v2`,
+      tcp: expect.stringMatching(/^postgresql:\/\/127\.0\.0\.1:\d+\/app$/u),
+      pid: expect.any(Number),
+    });
 
     const alice = await token('--sub', 'alice', '--claim', 'org_id=acme', '--claim-json', 'level=3');
     expect(
@@ -101,6 +105,11 @@ describe('dev', () => {
       detail: 'ERR_TOKEN_EXPIRED',
     });
     expect(await ask(ready['http'], '', 'select 1')).toMatchObject({ code: '28000' });
+
+    const overTcp = String(ready['tcp']).replace('//', `//authenticated:${alice}@`);
+    expect(
+      await withClient(overTcp, async (client) => (await client.query('select auth.user_id() as who')).rows),
+    ).toEqual([{ who: 'alice' }]);
 
     // The other road, with what an application finds in the env file.
     const file = (await readdir(join(folder, '.authorize'))).find((name) => name.startsWith('env'));

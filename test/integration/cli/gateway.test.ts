@@ -3,9 +3,12 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
+import { neonConfig, Pool } from '@neondatabase/serverless';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 
+import { useGateway } from '../../../src/gateway/index.ts';
 import { generateAuthorizeKey } from '../../../src/session/seal-key.ts';
 import { createDatabase } from '../../support/cluster.ts';
 import { runCommand, type CommandResult } from '../../support/command.ts';
@@ -80,7 +83,7 @@ describe('gateway', () => {
     const { url, said, child } = await startReady();
     expect(said).toEqual({
       http: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/u),
-      ws: null,
+      ws: `${url.replace('http', 'ws')}/v2`,
       tcp: null,
       roles: ['authenticated', 'anonymous'],
       providers: ['our own'],
@@ -93,12 +96,38 @@ describe('gateway', () => {
     expect(await askAs(undefined, url, 'select title from todos')).toEqual([{ title: 'read a book' }]);
   });
 
+  it('serves WebSocket, and with --tcp-port the PostgreSQL protocol, with the token as the password', async () => {
+    const { url, said } = await startReady('--tcp-port', '0');
+    const { tcp } = said as { readonly tcp: string };
+    const client = new pg.Client({
+      connectionString: tcp.replace('//', `//authenticated:${await issuer.token('alice')}@`),
+    });
+    await client.connect();
+    expect((await client.query('select auth.user_id() as who')).rows).toEqual([{ who: 'alice' }]);
+    await client.end();
+
+    neonConfig.webSocketConstructor = WebSocket;
+    useGateway(neonConfig, url);
+    const pool = new Pool({
+      user: 'authenticated',
+      host: 'db.example.test',
+      database: database.name,
+      password: await issuer.token('bob'),
+    });
+    expect((await pool.query('select auth.user_id() as who')).rows).toEqual([{ who: 'bob' }]);
+    await pool.end();
+    expect(await refusedGateway('--tcp-port', 'x')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--tcp-port must be a number from 0 to 65535'),
+    });
+  });
+
   it('says what it does and what a local driver needs, and no secret', async () => {
     const { child, output, ended } = start('--host', '0.0.0.0');
     await eventually(() => output.stdout.includes('Ctrl-C'), 'it is ready');
     const port = /http:\/\/0\.0\.0\.0:(\d+)/u.exec(output.stdout)?.[1] ?? '';
     expect(output.stdout.split('\n')).toEqual([
-      `✓ gateway on http://0.0.0.0:${port}`,
+      `✓ gateway on http://0.0.0.0:${port}, for HTTP and WebSocket`,
       '✓ roles: authenticated, anonymous',
       '✓ tokens of: our own',
       '',

@@ -53,7 +53,14 @@ describe('a config that is right', () => {
           searchPath: ['app', 'a "b"'],
         },
         verifier,
-        gateway: { host: '::1', port: 0, maxConnections: 1, statementTimeoutMs: 5_000 },
+        gateway: {
+          host: '::1',
+          port: 0,
+          tcpPort: 0,
+          maxConnections: 1,
+          maxSessions: 1,
+          statementTimeoutMs: 5_000,
+        },
       }),
     );
     expect(config).toEqual({
@@ -67,7 +74,14 @@ describe('a config that is right', () => {
       key: `${other},${key}`,
       tokens: { verifier },
       searchPath: '"app", "a ""b""", pg_temp',
-      gateway: { host: '::1', port: 0, maxConnections: 1, statementTimeoutMs: 5_000 },
+      gateway: {
+        host: '::1',
+        port: 0,
+        tcpPort: 0,
+        maxConnections: 1,
+        maxSessions: 1,
+        statementTimeoutMs: 5_000,
+      },
     });
   });
 
@@ -119,6 +133,8 @@ describe('every wrong field is named, with what it must be', () => {
     [{ ...right, gateway: { port: 65_536 } }, ['gateway.port: must be an integer from 0 to 65535']],
     [{ ...right, gateway: { port: 80.5 } }, ['gateway.port: must be an integer from 0 to 65535']],
     [{ ...right, gateway: { port: '80' } }, ['gateway.port: must be an integer from 0 to 65535, not text']],
+    [{ ...right, gateway: { tcpPort: 65_536 } }, ['gateway.tcpPort: must be an integer from 0 to 65535']],
+    [{ ...right, gateway: { maxSessions: 0 } }, ['gateway.maxSessions: must be an integer from 1 to 10000']],
     [
       { ...right, gateway: { maxConnections: 0 } },
       ['gateway.maxConnections: must be an integer from 1 to 10000'],
