@@ -263,7 +263,7 @@ export function refuse(message: string): Verdict {
 }
 
 /** `CreateTableAsStmt` → `CREATE TABLE AS`; the parser's names, but for those that nobody writes. */
-export function inWords(kind: string): string {
+function inWords(kind: string): string {
   const names: Readonly<Record<string, string>> = {
     VariableSetStmt: 'SET',
     VariableShowStmt: 'SHOW',

@@ -40,7 +40,7 @@ export function backendKeyData(processId: number, secret: number): Buffer {
 
 export const readyForQuery = frame('Z', Buffer.from('I'));
 
-export const protocol30 = 196_608;
+const protocol30 = 196_608;
 
 export function parse(name: string, query: string): Buffer {
   return frame('P', text(name), text(query), int16(0));

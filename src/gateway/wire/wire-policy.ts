@@ -38,7 +38,7 @@ export interface AllowedStatement {
 }
 
 /** What a text may do: its statements in order, or the one verdict on all of it. */
-export type Judged = { readonly statements: readonly AllowedStatement[] } | { readonly verdict: Verdict };
+type Judged = { readonly statements: readonly AllowedStatement[] } | { readonly verdict: Verdict };
 
 /** What a text is, for whoever watches: its first word, in capitals. */
 export function commandOf(text: string): string {
