@@ -197,7 +197,8 @@ export class Answers {
     const skipped = this.#awaited.splice(0, nextSync === -1 ? this.#awaited.length : nextSync);
     this.#isSkipping = nextSync === -1;
     for (const awaited of skipped) awaited.failed?.(awaited === head ? code : undefined);
-    if (head.audience === 'nobody') {
+    // Cancelled while the identity was being set: the statement behind it is, and the session goes on.
+    if (head.audience === 'nobody' && code !== queryCanceled) {
       passBefore();
       this.#listener.ownStatementFailed(body);
       return false;
@@ -208,6 +209,8 @@ export class Answers {
     return false;
   }
 }
+
+const queryCanceled = '57014';
 
 const message = {
   dataRow: 0x44,

@@ -121,7 +121,7 @@ describe('psql', () => {
         (
           await withClient(database.ownerUrl, (client) =>
             client.query(
-              `select from pg_stat_activity where application_name = 'interrupted' and state = 'active'`,
+              `select from pg_stat_activity where application_name = 'interrupted' and query like 'select pg_sleep%'`,
             ),
           )
         ).rowCount === 1,
