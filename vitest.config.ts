@@ -41,7 +41,7 @@ export default defineConfig({
         test: {
           name: 'full-1.0',
           include: [
-            'test/integration/migration/{*.full,change,create}.test.ts',
+            'test/integration/migration/{*.full,create}.test.ts',
             'test/drizzle-1.0/*.full.test.ts',
           ],
           exclude: ['test/integration/migration/journal.full.test.ts'],

@@ -32,7 +32,7 @@ async function unwrapped(config = ''): Promise<Project> {
     text
       .replace(/^import \{ withAuthorize.*\n/u, '')
       .replace('withAuthorize(', '')
-      .replace('}));', '});'),
+      .replace('}), {});', '});'),
   );
   return project;
 }
