@@ -64,6 +64,6 @@ function byHandAtLeast(driver: BenchDriver, what: string, delayMs: number): numb
 
 function optionsFor(delayMs: number, quick: boolean): CompareOptions {
   if (delayMs > 0) return quick ? { rounds: 2, runs: 3 } : { rounds: 8, runs: 4, maxMs };
-  // Many short rounds: what else the machine does comes and goes, and the median leaves it out.
-  return quick ? { rounds: 5, runs: 20 } : { rounds: 75, runs: 20, maxMs };
+  // Several rounds: what else the machine does comes and goes, and the median leaves it out.
+  return quick ? { rounds: 5, runs: 20 } : { rounds: 15, runs: 100, maxMs };
 }

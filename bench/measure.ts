@@ -23,6 +23,9 @@ export interface CompareOptions {
   readonly maxMs?: number;
 }
 
+/** Until V8 has compiled what runs, and Postgres has its plans. */
+const warmUpMs = 750;
+
 /**
  * Times two ways in turn, round by round, so that a machine whose speed changes meanwhile changes it for both: the ratio
  * of a round holds where the microseconds do not.
@@ -45,7 +48,7 @@ export async function compareWithEach<Others extends Readonly<Record<string, Wor
     all: [] as number[],
     ratios: [] as number[],
   }));
-  for (const way of [ours, ...Object.values(others)]) await time(way, runs);
+  for (const way of [ours, ...Object.values(others)]) await load(way, 1, warmUpMs);
   const endsAt = performance.now() + maxMs;
   for (let round = 0; round < rounds && performance.now() < endsAt; round += 1) {
     const inRound = await time(ours, runs);
