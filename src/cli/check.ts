@@ -1,7 +1,6 @@
-import { optionsOf } from '../migration/authorize-options.ts';
 import { compareWithDatabase } from '../migration/comparison/compare.ts';
 import type { Difference } from '../migration/comparison/differences.ts';
-import { requirePostgres, requireSchema } from '../migration/generate-options.ts';
+import { schemaOptions } from '../migration/generate-options.ts';
 import { readSchema } from '../migration/generate.ts';
 import { startEmbeddedCluster } from '../embedded/cluster.ts';
 import { applyMigrations, assertMigrationsFolder, ensureDatabase } from './apply-migrations.ts';
@@ -46,8 +45,7 @@ export const check: Command = {
     const values = parseOptions(args, options);
     const progress = values.json === true ? () => {} : printProgress;
     const { config } = await readDrizzleConfig(values.config);
-    requirePostgres(config);
-    const model = readSchema({ ...optionsOf(config), schema: requireSchema(config), casing: config.casing });
+    const model = readSchema(schemaOptions(config));
     const compare = (url: string): Promise<readonly Difference[]> => {
       progress('comparing');
       return compareWithDatabase(model, url);

@@ -1,8 +1,7 @@
 import { AuthorizeError } from '../errors.ts';
-import { optionsOf } from '../migration/authorize-options.ts';
 import { changeWords } from '../migration/change-words.ts';
 import { findKit } from '../migration/drizzle-kit.ts';
-import { requirePostgres, requireSchema } from '../migration/generate-options.ts';
+import { schemaOptions } from '../migration/generate-options.ts';
 import { readSchema } from '../migration/generate.ts';
 import { kitLine } from '../migration/kit-line.ts';
 import { emptyState, stateOf, type MigrationState } from '../migration/migration-state.ts';
@@ -35,8 +34,7 @@ export const diff: Command = {
   async run(args): Promise<ExitCode> {
     const values = parseOptions(args, options);
     const { config } = await readDrizzleConfig(values.config);
-    requirePostgres(config);
-    const model = readSchema({ ...optionsOf(config), schema: requireSchema(config), casing: config.casing });
+    const model = readSchema(schemaOptions(config));
     const { version } = findKit(process.cwd());
     const folder = readMigrationsFolder(config.out ?? 'drizzle', kitLine(version));
     const { name, state } = since(folder, values.since);

@@ -15,11 +15,20 @@ export type GenerateConfig = Pick<Config, 'dialect' | 'schema' | 'out' | 'casing
  * @throws AuthorizeError `ERR_KIT_UNSUPPORTED`, `ERR_SCHEMA_UNREADABLE` for what cannot be done safely
  */
 export function generateOptions(config: GenerateConfig, kit: KitInvocation): GenerateOptions {
-  requirePostgres(config);
+  const schema = schemaOptions(config);
   const line = kitLine(kit.version);
-  const schema = requireSchema(config);
   line.assertUsable(config, kit.options);
-  return { ...optionsOf(config), schema, out: config.out ?? 'drizzle', casing: config.casing, kit, line };
+  return { ...schema, out: config.out ?? 'drizzle', kit, line };
+}
+
+/**
+ * What is needed to read the schema files alone.
+ *
+ * @throws AuthorizeError `ERR_KIT_UNSUPPORTED`, `ERR_SCHEMA_UNREADABLE`
+ */
+export function schemaOptions(config: GenerateConfig): Omit<GenerateOptions, 'out' | 'kit' | 'line'> {
+  requirePostgres(config);
+  return { ...optionsOf(config), schema: requireSchema(config), casing: config.casing };
 }
 
 /** @throws AuthorizeError `ERR_KIT_UNSUPPORTED` for a config of another database */

@@ -2,11 +2,10 @@ import { withConnection } from '../../database/connect.ts';
 import { assertMigrated } from '../../database/owner-transaction.ts';
 import type { AccessModel } from '../access-model.ts';
 import { qualifiedName } from '../table-name.ts';
-import { changedAuthFunctions } from './auth-functions.ts';
+import { changedFunctions } from './changed-functions.ts';
 import { withCutNames } from './cut-names.ts';
 import { readDatabaseAccess } from './database-access.ts';
 import { differences, type Difference } from './differences.ts';
-import { changedMemberFunctions } from './member-functions.ts';
 import { normalisePolicies, type NormalisedPolicy } from './normalised-policies.ts';
 
 /**
@@ -32,10 +31,7 @@ export async function compareWithDatabase(
         const key = qualifiedName(table);
         if (there.has(key)) normalised.set(key, await normalisePolicies(client, table));
       }
-      const functions = new Map([
-        ...(await changedAuthFunctions(client)),
-        ...(await changedMemberFunctions(client, model.functions)),
-      ]);
+      const functions = await changedFunctions(client, model.functions);
       return differences({ model, database, normalised, functions });
     } finally {
       await client.query('ROLLBACK');

@@ -189,7 +189,7 @@ describe('says what was changed by hand:', () => {
       [
         'auth.seal_keys: privilege unknown: authenticated may SELECT in the database; the schema says no',
         'auth.uid(): function: is missing',
-        'auth.user_id(): function: is not as this release writes it',
+        'auth.user_id(): function: is not as it should be',
         'roles: role: anonymous is an identity role in the schema alone: it gets no error without a seal',
       ],
     ],
@@ -199,7 +199,7 @@ describe('says what was changed by hand:', () => {
          EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC; ALTER FUNCTION %s SECURITY INVOKER', f, f); END $$;
         CREATE FUNCTION auth.member_of_old() RETURNS SETOF int LANGUAGE sql AS 'SELECT 1'`,
       [
-        /^auth\.member_of_c_members_\w+\(\): function: is not as the schema has it; may be called by authenticated, everybody, test_c_worker in the database; the schema says authenticated, test_c_worker$/,
+        /^auth\.member_of_c_members_\w+\(\): function: is not as it should be; may be called by authenticated, everybody, test_c_worker in the database; the schema says authenticated, test_c_worker$/,
         'auth.member_of_old(): function: is in the database alone',
       ],
     ],
