@@ -54,17 +54,19 @@ export const check: Command = {
       values.url !== undefined || values.live === true
         ? await compare(ownerUrlOf(values.url, process.env))
         : await afterReplay(config.out ?? 'drizzle', progress, compare);
+    if (differences === undefined) return 1;
     if (values.json === true) print(JSON.stringify({ differences }));
     else printDifferences(differences);
     return differences.length === 0 ? 0 : 1;
   },
 };
 
+/** @returns undefined when it was interrupted */
 async function afterReplay<Result>(
   folder: string,
   progress: (what: string) => void,
   work: (ownerUrl: string) => Promise<Result>,
-): Promise<Result> {
+): Promise<Result | undefined> {
   assertMigrationsFolder(folder);
   const stop = listenForStop();
   try {
@@ -79,6 +81,10 @@ async function afterReplay<Result>(
     } finally {
       await cluster.stop();
     }
+  } catch (error) {
+    // What failed is what was being stopped, as asked.
+    if (stop.signal.aborted) return undefined;
+    throw error;
   } finally {
     stop.dispose();
   }
