@@ -1,8 +1,8 @@
 import { assertLoginIsRole, inspectLogin, type Login, type LoginRow } from '../database/login.ts';
 import { AuthorizeError } from '../errors.ts';
 import type { Identity } from '../session/identity.ts';
-import { prologue, type Statement } from '../session/prologue.ts';
-import { ReusableSeals } from '../session/reusable-seals.ts';
+import { prologue } from '../session/prologue.ts';
+import { ReusableSeals, type ReusableSeal } from '../session/reusable-seals.ts';
 import type { SealKey } from '../session/seal-key.ts';
 import type { IdentitySource } from './bearer.ts';
 import type { NeonClient, NeonQuery, QueryRunner } from './neon-client.ts';
@@ -56,9 +56,14 @@ export class SealedEndpoint {
     options: object | undefined,
   ): Promise<readonly unknown[]> {
     const { client } = this.#options;
-    const { text, values } = await this.#prologue(identity);
+    const seal = await this.#seal(identity);
+    const { text, values } = prologue(seal.text, {
+      role: this.#options.allowPrivilegedLogin ? identity.role : undefined,
+      checked: seal.checked,
+    });
     try {
       const [, ...results] = await client.transaction([client.query(text, values), ...queries], options);
+      seal.checked = true;
       return results;
     } catch (error) {
       // The clock that seals are made by may be wrong by now, and the database another one.
@@ -67,8 +72,8 @@ export class SealedEndpoint {
     }
   }
 
-  async #prologue(identity: Identity): Promise<Statement> {
-    const { role, allowPrivilegedLogin } = this.#options;
+  async #seal(identity: Identity): Promise<ReusableSeal> {
+    const { role } = this.#options;
     if (identity.role !== role) {
       throw new AuthorizeError(
         'ERR_ROLE_WITHOUT_CLIENT',
@@ -76,8 +81,7 @@ export class SealedEndpoint {
       );
     }
     const login = await this.#login.get();
-    const { text } = this.#seals.find(identity, login) ?? (await this.#seals.make(identity, login));
-    return prologue(text, { role: allowPrivilegedLogin ? role : undefined });
+    return this.#seals.find(identity, login) ?? this.#seals.make(identity, login);
   }
 
   async #inspect(): Promise<Login> {

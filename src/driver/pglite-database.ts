@@ -41,13 +41,12 @@ export interface PgliteDatabaseOptions {
  * stays: live queries are listeners, prepared statements and views that are temporary. Tells whether there can be temporary
  * tables, since to look for them takes longer than all else.
  */
-const resetPerson = [
-  'RESET ALL',
-  'DISCARD SEQUENCES',
-  `SELECT pg_catalog.pg_advisory_unlock_all(),
-    pg_catalog.setseed(pg_catalog.hashtext(pg_catalog.gen_random_uuid()::text) / 2147483648::float8),
-    pg_catalog.pg_my_temp_schema() <> 0 AS has_temporary`,
-].join('; ');
+function resetPerson(): string {
+  // Made here: for Postgres to make it takes as long as all the rest.
+  const [random = 0] = globalThis.crypto.getRandomValues(new Int32Array(1));
+  return `RESET ALL; DISCARD SEQUENCES; SELECT pg_catalog.pg_advisory_unlock_all(),
+    pg_catalog.setseed(${random} / 2147483648::float8), pg_catalog.pg_my_temp_schema() <> 0 AS has_temporary`;
+}
 
 const dropTemporaryTables = `DO $$ DECLARE name text; BEGIN
     FOR name IN SELECT oid::regclass FROM pg_catalog.pg_class
@@ -87,19 +86,19 @@ export class PgliteDatabase {
       this.#seals.find(identity, login) ?? this.#seals.make(identity, login);
     // An identity that cannot be sealed has no turn.
     await seal();
-    const cleared = async (tx: PgliteQueries): Promise<void> => {
-      await this.#reset(tx, login.role);
-      this.#isClean = true;
-      await tx.exec('BEGIN');
-    };
     let outcome: (() => Result) | undefined;
     try {
       await client.transaction(async (tx) => {
-        if (!this.#isClean) await cleared(tx);
+        const leave = async (command: string): Promise<void> => {
+          await this.#leave(tx, command, login.role);
+          this.#isClean = true;
+        };
+        if (!this.#isClean) await leave('ROLLBACK');
         this.#isClean = false;
-        const turn = new Turn(tx, { seal, role: identity.role });
+        const turn = new Turn(tx, { seal, role: identity.role, leave });
         outcome = await turn.run(work);
-        await cleared(tx);
+        // Its own end has failed, or was a statement of the user's.
+        if (!this.#isClean) await leave('ROLLBACK');
       });
     } catch (error) {
       if (this.#isClean) throw error;
@@ -127,13 +126,17 @@ export class PgliteDatabase {
     return this.#login.get();
   }
 
-  async #reset(tx: PgliteQueries, role: string): Promise<void> {
+  /** Ends the transaction that is open, clears away what the person has left, and begins the one that PGlite will end. */
+  async #leave(tx: PgliteQueries, command: string, role: string): Promise<void> {
     const { anyStatement } = this.#options;
-    const reset = anyStatement ? resetSessionAndStatements : resetPerson;
-    // PGlite runs Postgres in single-user mode, where DEFAULT is no login at all and would change nothing.
-    const results = await tx.exec(`SET SESSION AUTHORIZATION ${quoteIdentifier(role)}; ${reset}`);
+    const reset = anyStatement ? resetSessionAndStatements : resetPerson();
+    // PGlite runs Postgres in single-user mode, where DEFAULT is no login at all and would change nothing. All is sent as
+    // one, since each call costs more than what it runs.
+    const results = await tx.exec(
+      `${command}; SET SESSION AUTHORIZATION ${quoteIdentifier(role)}; ${reset}; BEGIN`,
+    );
     if (anyStatement) return;
-    const told = results.at(-1)?.rows[0] as { readonly has_temporary?: unknown } | undefined;
+    const told = results.at(-2)?.rows[0] as { readonly has_temporary?: unknown } | undefined;
     if (told?.has_temporary !== false) await tx.exec(dropTemporaryTables);
   }
 }
@@ -141,6 +144,8 @@ export class PgliteDatabase {
 interface TurnParts {
   readonly seal: () => Promise<ReusableSeal>;
   readonly role: string;
+  /** Runs what ends the transaction, and takes the person off the connection. */
+  readonly leave: (command: 'COMMIT' | 'ROLLBACK') => Promise<void>;
 }
 
 /** A transaction that is somebody's. */
@@ -207,7 +212,7 @@ export class Turn {
     this.#isOver = true;
     // Postgres would roll back without a word.
     const failure = command === 'COMMIT' && (await this.#isAborted()) ? this.#failure : undefined;
-    await this.#tx.exec(command);
+    await this.#parts.leave(command);
     if (failure !== undefined) throw failure as Error;
   }
 

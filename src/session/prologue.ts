@@ -10,7 +10,10 @@ export interface Statement {
 export interface PrologueOptions {
   /** Given only for a login that is not the identity role itself: then the role is set first. */
   readonly role?: string | undefined;
-  /** This very backend has found the very seal genuine, less than half a minute ago: it need not be checked again. */
+  /**
+   * The very seal was found genuine less than half a minute ago, where it is for: on this very backend, or in the database
+   * when it is for every backend. It need not be checked again.
+   */
   readonly checked?: boolean;
 }
 
