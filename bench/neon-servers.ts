@@ -1,5 +1,6 @@
 import { startNeonEndpoint } from '../test/support/neon-endpoint.ts';
 import { startNeonWebSocket } from '../test/support/neon-websocket.ts';
+import { serve } from './served.ts';
 
 // The process that bench/drivers/ starts for the drivers of Neon: what stands for Neon's proxy, in front of PostgreSQL.
 
@@ -11,17 +12,8 @@ export interface NeonReady {
 
 type Target = Parameters<typeof startNeonEndpoint>[0];
 
-process.once('message', (message) => {
-  void start(message as Target);
-});
-process.once('disconnect', () => process.exit());
-
-async function start(target: Target): Promise<void> {
+serve(async (target: Target): Promise<NeonReady> => {
   const webSocket = await startNeonWebSocket(target);
   const endpoint = await startNeonEndpoint(target);
-  const ready: NeonReady = {
-    webSocketUrl: webSocket.through('postgresql://proxy'),
-    endpointUrl: endpoint.url,
-  };
-  process.send?.(ready);
-}
+  return { webSocketUrl: webSocket.through('postgresql://proxy'), endpointUrl: endpoint.url };
+});

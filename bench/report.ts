@@ -17,7 +17,7 @@ interface Row {
   readonly ratio: number;
   readonly target: Target | undefined;
   readonly reached: boolean | undefined;
-  readonly details: Comparison | { readonly ours: Load; readonly theirs: Load };
+  readonly details: Comparison;
 }
 
 export interface ComparisonRow {
@@ -27,11 +27,16 @@ export interface ComparisonRow {
   readonly target?: Target;
 }
 
-export interface LoadRow {
-  readonly name: string;
-  readonly alternative: string;
-  readonly ours: Load;
-  readonly theirs: Load;
+/** One way to PostgreSQL, with so many runs in flight. */
+export interface ThroughRow {
+  readonly way: string;
+  readonly inFlight: number;
+  /** CPU seconds are for 1,000 runs, and with the memory those of the process between client and PostgreSQL. */
+  readonly load: Load & { readonly cpuSeconds?: number; readonly residentBytes?: number };
+  /** The way that `ratio` is the share of, in runs a second. */
+  readonly nextTo?: string;
+  readonly ratio?: number;
+  readonly target?: Target;
 }
 
 type Way = keyof typeof alternatives;
@@ -53,6 +58,7 @@ export interface WaysRow {
 /** Collects what was measured, and says each row as it comes. */
 export class Report {
   readonly #rows: Row[] = [];
+  readonly #through: ThroughRow[] = [];
   readonly #onRow: (line: string) => void;
 
   constructor(onRow: (line: string) => void) {
@@ -73,10 +79,11 @@ export class Report {
     }
   }
 
-  load({ name, alternative, ours, theirs }: LoadRow): void {
-    const ratio = ours.perSecond / theirs.perSecond;
-    const details = { ours, theirs };
-    this.#add({ name, alternative, ratio, target: undefined, reached: undefined, way: undefined, details });
+  through(row: ThroughRow): void {
+    this.#through.push(row);
+    const { way, inFlight, load, nextTo, ratio } = row;
+    const share = ratio === undefined ? '' : `, ${ratio.toFixed(2)}x of ${nextTo}`;
+    this.#onRow(`${way}, ${inFlight} in flight: ${load.perSecond.toFixed(0)}/s${share}`);
   }
 
   #add(row: Row): void {
@@ -84,15 +91,20 @@ export class Report {
     this.#onRow(`${row.name}, next to ${row.alternative}: ${factor(row.ratio)}`);
   }
 
-  toJSON(): readonly Row[] {
-    return this.#rows;
+  toJSON(): readonly (Row | ThroughRow)[] {
+    return [...this.#rows, ...this.#through];
   }
 
-  /** Markdown: a table with a line for each driver and work, and one with a line for each of the other rows. */
+  /** Markdown: tables of drivers at their work, of ways to PostgreSQL, and of all else. */
   toMarkdown(): string {
-    const [drivers, others] = [this.#driverLines(), this.#otherLines()];
+    const [drivers, ways, others] = [
+      this.#driverLines(),
+      this.#through.map(throughCells),
+      this.#otherLines(),
+    ];
     return [
       ...(drivers.length > 0 ? [markdownTable(driverHeads, drivers), legend] : []),
+      ...(ways.length > 0 ? [markdownTable(throughHeads, ways)] : []),
       ...(others.length > 0 ? [markdownTable(otherHeads, others)] : []),
     ].join('\n\n');
   }
@@ -114,9 +126,9 @@ export class Report {
       .filter(({ way }) => way === undefined)
       .map((row) => [
         row.name,
-        time(row.details.ours.medianUs) + perSecond(row.details.ours),
+        time(row.details.ours.medianUs),
         row.alternative,
-        time(row.details.theirs.medianUs) + perSecond(row.details.theirs),
+        time(row.details.theirs.medianUs),
         factor(row.ratio),
         targetWords(row),
       ]);
@@ -126,6 +138,7 @@ export class Report {
 const ways = Object.keys(alternatives) as Way[];
 const driverHeads = ['driver: work', 'ours', 'plain drizzle', 'by hand', 'as it is copied'];
 const legend = ways.map((way) => `- ${alternatives[way]}`).join('\n');
+const throughHeads = ['in flight', 'way', 'runs', 'median', 'p99', 'CPU, 1,000 runs', 'memory', 'throughput'];
 const otherHeads = ['what', 'median', 'next to', 'median', 'ratio', 'to reach'];
 
 function judged({ name, alternative, result, target }: ComparisonRow): Omit<Row, 'way'> {
@@ -148,9 +161,19 @@ function time(us: number): string {
   return us < 10_000 ? `${us.toFixed(0)} µs` : `${(us / 1000).toFixed(0)} ms`;
 }
 
-function perSecond(timing: object): string {
-  if (!('perSecond' in timing) || !('p99Us' in timing)) return '';
-  return `, p99 ${time(Number(timing.p99Us))}, ${Number(timing.perSecond).toFixed(0)}/s`;
+function throughCells({ way, inFlight, load, nextTo, ratio, target }: ThroughRow): readonly string[] {
+  const { perSecond, medianUs, p99Us, cpuSeconds, residentBytes } = load;
+  const reached = target?.atLeast === undefined ? '' : (ratio ?? 0) >= target.atLeast ? ' ✓' : ' ✗';
+  return [
+    String(inFlight),
+    way,
+    `${perSecond.toFixed(0)}/s`,
+    time(medianUs),
+    time(p99Us),
+    cpuSeconds === undefined ? '' : `${cpuSeconds.toFixed(2)} s`,
+    residentBytes === undefined ? '' : `${(residentBytes / 2 ** 20).toFixed(0)} MiB`,
+    ratio === undefined ? '' : `${ratio.toFixed(2)}x of ${nextTo}${reached}`,
+  ];
 }
 
 /** `2.4x faster`, or `1.1x the time`. */

@@ -2,15 +2,18 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
+import type { Usage } from './served.ts';
+
 interface Servers {
+  /** What their process has used. One call at a time. */
+  usage(): Promise<Usage>;
   stop(): Promise<void>;
 }
 
 /**
  * Starts servers in a process of their own, as they would be, so that their work is not taken for that of a caller.
  *
- * @param module takes the config as its first message, answers with what is to be known of the servers once they listen, and
- *   ends when it is disconnected
+ * @param module calls `serve()` of served.ts; what that starts is given `config`, and says what is to be known of it
  */
 export async function startServers<Ready extends object>(
   module: string,
@@ -20,15 +23,21 @@ export async function startServers<Ready extends object>(
     execArgv: ['--import', 'jiti/register'],
   });
   const ended = once(child, 'exit');
-  child.send(config);
-  const [ready] = (await Promise.race([
-    once(child, 'message'),
-    ended.then(() => {
-      throw new Error('the servers did not start; they say why above');
-    }),
-  ])) as [Ready];
+  const ask = async (question: object): Promise<unknown> => {
+    const answer = once(child, 'message');
+    child.send(question);
+    const [message] = (await Promise.race([
+      answer,
+      ended.then(() => {
+        throw new Error(`the process of ${module} has ended; it says why above`);
+      }),
+    ])) as [unknown];
+    return message;
+  };
+  const ready = (await ask(config)) as Ready;
   return {
     ...ready,
+    usage: async () => (await ask({})) as Usage,
     stop: async () => {
       child.disconnect();
       await ended;

@@ -1,0 +1,23 @@
+// The other end of start-servers.ts: what runs in the process that it starts.
+
+/** What a process has used since it began. */
+export interface Usage {
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+}
+
+/** Starts what the first message asks for, and tells from then on, whenever it is asked, what this process has used. */
+export function serve<Config, Ready extends object>(start: (config: Config) => Promise<Ready>): void {
+  process.once('message', (config) => {
+    void start(config as Config).then((ready) => {
+      process.on('message', () => process.send?.(usage()));
+      process.send?.(ready);
+    });
+  });
+  process.once('disconnect', () => process.exit());
+}
+
+function usage(): Usage {
+  const { user, system } = process.cpuUsage();
+  return { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss() };
+}
