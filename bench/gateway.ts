@@ -62,26 +62,34 @@ export async function benchGateway(database: BenchDatabase, report: Report, quic
   };
   const ways: readonly Way[] = [
     { name: 'straight pg', work: () => pools.straight.query(unguarded, values) },
-    { name: 'HTTP relay', work: () => throughRelay.query(unguarded, values), usage: relays.usage },
+    {
+      name: 'HTTP relay',
+      work: () => throughRelay.query(unguarded, values),
+      usage: async () => relays.usage(),
+    },
     {
       name: 'gateway, HTTP',
       work: () => throughGateway.query(guarded, values),
-      usage: gateway.usage,
+      usage: async () => gateway.usage(),
       nextTo: 'HTTP relay',
       atLeast: 0.8,
     },
-    { name: 'socket pipe', work: () => pools.pipe.query(unguarded, values), usage: relays.usage },
+    {
+      name: 'socket pipe',
+      work: () => pools.pipe.query(unguarded, values),
+      usage: async () => relays.usage(),
+    },
     {
       name: 'gateway, TCP',
       work: () => pools.tcp.query(guarded, values),
-      usage: gateway.usage,
+      usage: async () => gateway.usage(),
       nextTo: 'socket pipe',
       atLeast: 0.95,
     },
     {
       name: 'gateway, WebSocket',
       work: () => pools.webSocket.query(guarded, values),
-      usage: gateway.usage,
+      usage: async () => gateway.usage(),
       nextTo: 'socket pipe',
     },
   ];
@@ -146,10 +154,10 @@ function middle(all: readonly Measured[]): Measured {
       all.map((each) => each[field] ?? Number.NaN),
       50,
     );
-  const load = { medianUs: of('medianUs'), p99Us: of('p99Us'), perSecond: of('perSecond') };
+  const timings = { medianUs: of('medianUs'), p99Us: of('p99Us'), perSecond: of('perSecond') };
   return all[0]?.cpuSeconds === undefined
-    ? load
-    : { ...load, cpuSeconds: of('cpuSeconds'), residentBytes: of('residentBytes') };
+    ? timings
+    : { ...timings, cpuSeconds: of('cpuSeconds'), residentBytes: of('residentBytes') };
 }
 
 /** A person's token, and the gateway that verifies it. */

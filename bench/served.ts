@@ -7,13 +7,13 @@ export interface Usage {
 }
 
 /** Starts what the first message asks for, and tells from then on, whenever it is asked, what this process has used. */
-export function serve<Config, Ready extends object>(start: (config: Config) => Promise<Ready>): void {
-  process.once('message', (config) => {
-    void start(config as Config).then((ready) => {
-      process.on('message', () => process.send?.(usage()));
-      process.send?.(ready);
-    });
-  });
+export function serve(start: (config: never) => Promise<object>): void {
+  const begin = async (config: unknown): Promise<void> => {
+    const ready = await start(config as never);
+    process.on('message', () => process.send?.(usage()));
+    process.send?.(ready);
+  };
+  process.once('message', (config) => void begin(config));
   process.once('disconnect', () => process.exit());
 }
 
