@@ -47,8 +47,20 @@ export interface GatewayConfig {
   readonly tcpPort?: number | undefined;
   /** Connections to Postgres for requests by HTTP, for each role: 1 to 10,000. Default: 10. */
   readonly maxConnections?: number | undefined;
+  /** How many of these one person may use at once; their further requests wait: 1 to 10,000. Default: half of them. */
+  readonly maxConnectionsPerSubject?: number | undefined;
+  /** Requests that may wait for a connection, for each role; others are refused: 0 to 100,000. Default: 1,000. */
+  readonly maxWaiting?: number | undefined;
+  /** How long a request waits for its turn, and then for a Postgres that is away: 1 to 600,000 ms. Default: 10,000 ms. */
+  readonly waitTimeoutMs?: number | undefined;
+  /** A connection for requests is closed when it has had no work for so long: 1,000 to 86,400,000 ms. Default: 60,000 ms. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** And when it is older, as soon as it has no work: 1,000 to 86,400,000 ms. Default: 3,600,000 ms. */
+  readonly maxLifetimeMs?: number | undefined;
   /** Sessions over WebSocket and TCP in all, each with a connection to Postgres: 1 to 10,000. Default: 50. */
   readonly maxSessions?: number | undefined;
+  /** How many of these one person may have: 1 to 10,000. Default: half of them. */
+  readonly maxSessionsPerSubject?: number | undefined;
   /** A statement that runs longer is cancelled: 1 to 2,147,483,647 ms. Default: 30,000 ms. */
   readonly statementTimeoutMs?: number | undefined;
   /** Of a request, and of a message over WebSocket and TCP: 1,024 to 268,435,456 bytes. Default: 10,485,760 bytes. */

@@ -101,8 +101,9 @@ export class SealedPool {
     steps: readonly FlushStep[],
     options: RunOptions & { readonly plain: boolean },
   ): Promise<readonly Result[]> {
-    const { before = [], plain, ...flushOptions } = options;
+    const { before = [], plain, taken, ...flushOptions } = options;
     const client = await this.#take();
+    taken?.(client);
     let clean = Promise.resolve(true);
     const pooled = this.#pooledReset(client);
     try {
@@ -288,7 +289,9 @@ function unreachable(role: string): (failure: unknown) => never {
   };
 }
 
-interface RunOptions extends Omit<FlushOptions, 'followUp'> {
+export interface RunOptions extends Omit<FlushOptions, 'followUp'> {
+  /** Told which connection the statements go to, before they do; perhaps a second time. */
+  readonly taken?: (client: PgClient) => void;
   /** Runs ahead of the prologue, such as a START TRANSACTION with its isolation level. */
   readonly before?: readonly FlushStep[];
 }

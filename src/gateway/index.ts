@@ -35,6 +35,9 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** What a client is given to send a request; then it is answered 408, and its connection closed. */
+const slowestRequest = { headersTimeout: 15_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000 };
+
 /**
  * Starts a gateway: a server that verifies a JWT, and runs SQL under its identity as the role that is asked for.
  *
@@ -57,7 +60,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // The parser and the driver load with the first gateway: who imports useGateway alone needs neither.
   const { createSqlService } = await import('./sql-service.ts');
   const service = await createSqlService(options);
-  const server = createServer(service.handle).on('upgrade', service.upgrade);
+  const server = createServer(slowestRequest, service.handle).on('upgrade', service.upgrade);
   const socketServer = tcpPort === undefined ? undefined : createWireServer(service.accept);
   try {
     const address = await listen(server, host, port);

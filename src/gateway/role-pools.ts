@@ -1,8 +1,17 @@
+import type { Socket } from 'node:net';
+
 import pg from 'pg';
 
-import { SealedPool } from '../database/sealed-pool.ts';
+import type { FlushStep } from '../database/one-flush.ts';
+import type { PgClient, Result } from '../database/pg-client.ts';
+import { SealedPool, type RunOptions } from '../database/sealed-pool.ts';
 import { loadStatementJudge } from '../database/statement-judge.ts';
+import type { Identity } from '../session/identity.ts';
 import type { SealKey } from '../session/seal-key.ts';
+import { cancelBackend, type Cancellable } from './cancel-backend.ts';
+import { FairQueue } from './fair-queue.ts';
+import { PatientPool } from './patient-pool.ts';
+import { personOf } from './person.ts';
 import { withPinnedSettings } from './pinned-settings.ts';
 
 export interface RolePoolsOptions {
@@ -10,6 +19,11 @@ export interface RolePoolsOptions {
   readonly connections: Readonly<Record<string, string>>;
   readonly key: () => Promise<SealKey>;
   readonly maxConnections: number;
+  readonly maxConnectionsPerSubject: number;
+  readonly maxWaiting: number;
+  readonly waitTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxLifetimeMs: number;
   readonly statementTimeoutMs: number;
   readonly searchPath: string;
 }
@@ -17,33 +31,99 @@ export interface RolePoolsOptions {
 /** One pool a role. */
 export interface RolePools {
   readonly roles: readonly string[];
-  get(role: string): SealedPool | undefined;
+  get(role: string): RolePool | undefined;
   close(): Promise<void>;
 }
 
 /** Makes the pools; nothing connects yet. */
 export function createRolePools(options: RolePoolsOptions): RolePools {
-  const pools = new Map<string, { readonly pool: pg.Pool; readonly sealed: SealedPool }>();
-  for (const [role, connectionString] of Object.entries(options.connections)) {
-    const pool = new pg.Pool({
-      connectionString: withPinnedSettings(connectionString, options),
-      max: options.maxConnections,
-      connectionTimeoutMillis: 10_000,
+  const pools = new Map(
+    Object.keys(options.connections).map((role) => [role, new RolePool(role, options)] as const),
+  );
+  return {
+    roles: [...pools.keys()],
+    get: (role) => pools.get(role),
+    close: async () => {
+      await Promise.all([...pools.values()].map((pool) => pool.close()));
+    },
+  };
+}
+
+export interface RunForPersonOptions extends Omit<RunOptions, 'taken'> {
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+}
+
+/** The connections of one role. */
+export class RolePool {
+  readonly #pool: pg.Pool;
+  readonly #sealed: SealedPool;
+  readonly #queue: FairQueue;
+
+  constructor(role: string, options: RolePoolsOptions) {
+    const { maxConnections, maxConnectionsPerSubject, maxWaiting, waitTimeoutMs } = options;
+    this.#pool = new pg.Pool({
+      connectionString: withPinnedSettings(options.connections[role] ?? '', options),
+      max: maxConnections,
+      connectionTimeoutMillis: waitTimeoutMs,
+      idleTimeoutMillis: options.idleTimeoutMs,
+      maxLifetimeSeconds: Math.ceil(options.maxLifetimeMs / 1000),
       application_name: 'drizzle-authorize gateway',
       keepAlive: true,
     });
-    // An idle connection that Postgres closed: the pool replaces it when one is needed.
-    pool.on('error', () => {});
-    pools.set(role, {
-      pool,
-      sealed: new SealedPool({ pool, role, key: options.key, loadJudge: loadStatementJudge }),
+    this.#sealed = new SealedPool({
+      pool: new PatientPool(this.#pool, waitTimeoutMs),
+      role,
+      key: options.key,
+      loadJudge: loadStatementJudge,
+    });
+    this.#queue = new FairQueue({
+      places: maxConnections,
+      placesPerSubject: maxConnectionsPerSubject,
+      maxWaiting,
+      timeoutMs: waitTimeoutMs,
     });
   }
-  return {
-    roles: [...pools.keys()],
-    get: (role) => pools.get(role)?.sealed,
-    close: async () => {
-      await Promise.all([...pools.values()].map(({ pool }) => pool.end()));
-    },
-  };
+
+  /**
+   * Runs statements as somebody, once it is their turn: as `SealedPool` does. When the signal is aborted, Postgres is asked to
+   * stop, and the connection is closed: nobody else's statement may be what is stopped.
+   *
+   * @throws Refusal 53300 when there is no turn in time
+   */
+  async run(
+    identity: Identity,
+    steps: readonly FlushStep[],
+    { signal, ...options }: RunForPersonOptions,
+  ): Promise<readonly Result[]> {
+    const person = personOf(identity);
+    await this.#queue.enter(person, signal);
+    let stop: (() => void) | undefined;
+    try {
+      signal.throwIfAborted();
+      const taken = (client: PgClient): void => {
+        if (stop !== undefined) signal.removeEventListener('abort', stop);
+        stop = () => {
+          giveUp(client);
+        };
+        signal.addEventListener('abort', stop);
+        if (signal.aborted) stop();
+      };
+      return await this.#sealed.run(identity, steps, { ...options, taken });
+    } finally {
+      if (stop !== undefined) signal.removeEventListener('abort', stop);
+      // What resets the connection is under way: whoever is next waits for no more than that.
+      this.#queue.leave(person);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+}
+
+function giveUp(client: PgClient): void {
+  const parts = client as unknown as Cancellable & { readonly connection: { readonly stream: Socket } };
+  cancelBackend(parts);
+  parts.connection.stream.destroy();
 }

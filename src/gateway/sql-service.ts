@@ -23,8 +23,26 @@ export interface SqlServiceOptions {
   readonly key?: string;
   /** Connections to Postgres for requests by HTTP, for each role. Default: 10. */
   readonly maxConnections?: number;
+  /**
+   * How many of these one person, by the claims `iss` and `sub`, may use at once; further requests of theirs wait. Default: half
+   * of `maxConnections`. Visitors are nobody in particular, and may use all.
+   */
+  readonly maxConnectionsPerSubject?: number;
+  /** Requests that may wait for a connection, for each role; others are refused (SQLSTATE 53300). Default: 1,000. */
+  readonly maxWaiting?: number;
+  /**
+   * How long a request waits for its turn, and then for Postgres, should that be away, as when it restarts; then it is refused.
+   * Default: 10,000 ms.
+   */
+  readonly waitTimeoutMs?: number;
+  /** A connection without work is closed after it. Default: 60,000 ms. */
+  readonly idleTimeoutMs?: number;
+  /** A connection that is older is closed once it has no work, so that a new one finds what has changed. Default: 3,600,000 ms. */
+  readonly maxLifetimeMs?: number;
   /** Sessions over WebSocket and TCP, in all; each has a connection to Postgres of its own. Default: 50. */
   readonly maxSessions?: number;
+  /** How many of these one person may have; others are refused (SQLSTATE 53300). Default: half of `maxSessions`. */
+  readonly maxSessionsPerSubject?: number;
   /** A statement that runs longer is cancelled. Default: 30,000 ms. */
   readonly statementTimeoutMs?: number;
   /** Where tables without a schema are looked for. Default: `public, pg_temp`, so that a temporary table hides none. */
@@ -69,7 +87,17 @@ export async function createSqlService(options: SqlServiceOptions): Promise<SqlS
   };
   const shared = { ...limits, connections, database, verifier, observe };
   const key = (): Promise<SealKey> => (sealKey ??= createSealKey(newest));
-  const pools = createRolePools({ ...shared, key, maxConnections: options.maxConnections ?? 10 });
+  const { maxConnections = 10, maxSessions = 50 } = options;
+  const pools = createRolePools({
+    ...shared,
+    key,
+    maxConnections,
+    maxConnectionsPerSubject: options.maxConnectionsPerSubject ?? Math.ceil(maxConnections / 2),
+    maxWaiting: options.maxWaiting ?? 1_000,
+    waitTimeoutMs: options.waitTimeoutMs ?? 10_000,
+    idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
+    maxLifetimeMs: options.maxLifetimeMs ?? 3_600_000,
+  });
   const handle = createSqlHandler({
     ...shared,
     pools,
@@ -79,7 +107,8 @@ export async function createSqlService(options: SqlServiceOptions): Promise<SqlS
   const wire = await createWireService({
     ...shared,
     key,
-    maxSessions: options.maxSessions ?? 50,
+    maxSessions,
+    maxSessionsPerSubject: options.maxSessionsPerSubject ?? Math.ceil(maxSessions / 2),
     maxMessageBytes: limits.maxBodyBytes,
   });
   return {

@@ -2,13 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import type { FlushStep } from '../../database/one-flush.ts';
 import type { Result, TypeParsers } from '../../database/pg-client.ts';
-import type { SealedPool } from '../../database/sealed-pool.ts';
 import { firstKeyword } from '../../database/first-keyword.ts';
 import type { Verifier } from '../../jwt/index.ts';
 import { watch, type Observe } from '../../observe.ts';
 import type { Identity } from '../../session/identity.ts';
 import { Refusal } from '../refusal.ts';
-import type { RolePools } from '../role-pools.ts';
+import type { RolePool, RolePools } from '../role-pools.ts';
 import type { StatementPolicy } from '../statement-policy.ts';
 import { answerTo } from './error-body.ts';
 import {
@@ -62,8 +61,12 @@ async function serve(
     preflight(response);
     return;
   }
+  const gone = new AbortController();
+  response.once('close', () => {
+    if (!response.writableEnded) gone.abort(clientGone);
+  });
   try {
-    const { body, headers } = await answerSql(request, options);
+    const { body, headers } = await answerSql(request, gone.signal, options);
     send(response, 200, body, headers);
   } catch (error) {
     const { status, body } = answerTo(error);
@@ -73,12 +76,19 @@ async function serve(
   }
 }
 
+// Nobody reads it.
+const clientGone = new Refusal('the client has gone');
+
 interface Answer {
   readonly body: string;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-async function answerSql(request: IncomingMessage, options: SqlHandlerOptions): Promise<Answer> {
+async function answerSql(
+  request: IncomingMessage,
+  signal: AbortSignal,
+  options: SqlHandlerOptions,
+): Promise<Answer> {
   const headers = parseHeaders(request.headers);
   // Who asks comes first: nobody's body is read for a stranger.
   let read: SqlBody = { queries: [], isBatch: false };
@@ -97,7 +107,7 @@ async function answerSql(request: IncomingMessage, options: SqlHandlerOptions): 
       const identity = await identify(headers, options.verifier);
       identified(identity);
       read = parseBody(await readBody(request, options.maxBodyBytes), headers.arrayMode);
-      return runQueries({ pool, identity, headers, body: read }, options);
+      return runQueries({ pool, identity, headers, body: read, signal }, options);
     },
   );
   const { queries, isBatch } = read;
@@ -116,7 +126,7 @@ async function answerSql(request: IncomingMessage, options: SqlHandlerOptions): 
     : { body: written.join(''), headers: {} };
 }
 
-function poolFor({ role, database: asked }: SqlHeaders, { pools, database }: SqlHandlerOptions): SealedPool {
+function poolFor({ role, database: asked }: SqlHeaders, { pools, database }: SqlHandlerOptions): RolePool {
   const pool = pools.get(role);
   if (pool === undefined) {
     throw new Refusal(`the role '${role}' is not served by this gateway`, {
@@ -131,14 +141,16 @@ function poolFor({ role, database: asked }: SqlHeaders, { pools, database }: Sql
 }
 
 interface Asked {
-  readonly pool: SealedPool;
+  readonly pool: RolePool;
   readonly identity: Identity;
   readonly headers: SqlHeaders;
   readonly body: SqlBody;
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
 }
 
 async function runQueries(
-  { pool, identity, headers, body: { queries, isBatch } }: Asked,
+  { pool, identity, headers, body: { queries, isBatch }, signal }: Asked,
   { assertAllowed, maxResultBytes }: SqlHandlerOptions,
 ): Promise<readonly Result[]> {
   for (const query of queries) assertAllowed(query.text);
@@ -148,9 +160,9 @@ async function runQueries(
     rowMode: 'array',
     types: asText,
   }));
-  if (!isBatch) return pool.run(identity, steps, { maxResultBytes });
+  if (!isBatch) return pool.run(identity, steps, { maxResultBytes, signal });
   if (queries.length === 0) return [];
-  return pool.run(identity, [...steps, commit], { maxResultBytes, before: [begin(headers.batch)] });
+  return pool.run(identity, [...steps, commit], { maxResultBytes, signal, before: [begin(headers.batch)] });
 }
 
 function kindOf(query: SqlQuery | undefined): string {

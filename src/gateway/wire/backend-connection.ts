@@ -4,6 +4,7 @@ import pg from 'pg';
 
 import { assertOwnBackend, databaseUnreachable } from '../../database/backend.ts';
 import { assertLoginIsRole, inspectLogin, type Login, type LoginRow } from '../../database/login.ts';
+import { cancelBackend, type Cancellable } from '../cancel-backend.ts';
 import { terminate } from './messages.ts';
 
 /** A connection to Postgres that is logged in as an identity role, and that somebody writes messages to. */
@@ -58,7 +59,7 @@ export async function openBackendConnection(
       login,
       parameters,
       cancel: () => {
-        cancel(inner);
+        cancelBackend(inner);
       },
       close: () => {
         if (stream.writable) stream.write(terminate);
@@ -72,7 +73,7 @@ export async function openBackendConnection(
 }
 
 /** What node-postgres keeps to itself, and has had since 8.0. */
-interface ClientParts {
+interface ClientParts extends Cancellable {
   readonly connection: {
     readonly stream: Socket;
     on(
@@ -80,37 +81,6 @@ interface ClientParts {
       listener: (parameter: { readonly parameterName: string; readonly parameterValue: string }) => void,
     ): unknown;
   };
-  readonly host: string;
-  readonly port: number;
-  readonly ssl: unknown;
-  readonly processID: number;
-  readonly secretKey: number;
-}
-
-interface CancellingConnection {
-  connect(port: number | string, host?: string): void;
-  requestSsl(): void;
-  cancel(processId: number, secretKey: number): void;
-  readonly stream: Socket;
-  on(event: 'connect' | 'sslconnect' | 'error', listener: () => void): unknown;
-}
-
-/** @see https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS */
-function cancel({ host, port, ssl, processID, secretKey }: ClientParts): void {
-  const connection = new pg.Connection({ ssl } as never) as unknown as CancellingConnection;
-  connection.on('error', ignore);
-  const send = (): void => {
-    // Postgres closes it then.
-    connection.cancel(processID, secretKey);
-  };
-  connection.on('connect', () => {
-    if (ssl) connection.requestSsl();
-    else send();
-  });
-  connection.on('sslconnect', send);
-  connection.stream.setTimeout(5_000, () => connection.stream.destroy());
-  if (host.startsWith('/')) connection.connect(`${host}/.s.PGSQL.${port}`);
-  else connection.connect(port, host);
 }
 
 // Postgres' own words say enough; those of the network do not.

@@ -14,6 +14,7 @@ import { ClientInput, InputEndedError } from './client-input.ts';
 import { fatalOf } from './fatal.ts';
 import * as messages from './messages.ts';
 import { readOpening } from './startup.ts';
+import { SessionPlaces } from './session-places.ts';
 import { createWirePolicy } from './wire-policy.ts';
 import { WireSession } from './wire-session.ts';
 
@@ -27,6 +28,7 @@ export interface WireServiceOptions {
   readonly observe: Observe | undefined;
   /** Backends that sessions may hold, in all. */
   readonly maxSessions: number;
+  readonly maxSessionsPerSubject: number;
   readonly maxMessageBytes: number;
 }
 
@@ -49,7 +51,7 @@ const shutdown: messages.ErrorFields = {
 };
 
 export async function createWireService(options: WireServiceOptions): Promise<WireService> {
-  const { connections, database, verifier, observe, maxSessions, maxMessageBytes } = options;
+  const { connections, database, verifier, observe, maxMessageBytes } = options;
   const roles = Object.keys(connections);
   const policy = await createWirePolicy();
   const seals = new ReusableSeals(options.key);
@@ -57,7 +59,7 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
   // By what a client has to know to cancel what runs in one.
   const sessions = new Map<string, WireSession>();
   const running = new Set<Promise<void>>();
-  let taken = 0;
+  const places = new SessionPlaces(options);
   let isClosing = false;
 
   async function logIn({ role, applicationName, settings }: SessionTarget): Promise<BackendConnection> {
@@ -81,12 +83,11 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
         const identity = await authenticate(target.role, { client, input, verifier });
         identified(identity);
         if (isClosing) throw new Refusal('the gateway is shutting down', { code: '57P03' });
-        if (taken >= maxSessions) throw new Refusal('sorry, too many clients already', { code: '53300' });
-        taken += 1;
+        places.take(identity);
         try {
           return { identity, backend: await logIn(target) };
         } catch (error) {
-          taken -= 1;
+          places.giveBack(identity);
           throw error;
         }
       },
@@ -123,7 +124,7 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
       await session.run();
     } finally {
       sessions.delete(cancelKey(key));
-      taken -= 1;
+      places.giveBack(identity);
     }
   }
 

@@ -562,6 +562,7 @@ it('a database that cannot be reached is no error of the person', async () => {
     providers: [issuer.provider],
     key: database.authorizeKey,
     port: 0,
+    waitTimeoutMs: 100,
   });
   const response = await fetch(`${lost.url}/sql`, {
     method: 'POST',

@@ -34,6 +34,7 @@ beforeAll(async () => {
     port: 0,
     tcpPort: 0,
     maxSessions: 2,
+    maxSessionsPerSubject: 2,
     maxBodyBytes: 4_096,
     observe: (event) => {
       events.push(event);

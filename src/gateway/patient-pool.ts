@@ -1,0 +1,99 @@
+import pg from 'pg';
+
+import type { PgClient, PgPool } from '../database/pg-client.ts';
+
+/** A connection that has been idle for longer is asked before it is used: a firewall forgets one and tells neither side. */
+const doubtAfterMs = 15_000;
+const answerTimeoutMs = 2_000;
+
+// Between attempts to reach a database that does not take connections.
+const firstDelayMs = 50;
+const longestDelayMs = 1_000;
+
+/**
+ * A pool of node-postgres that is patient: while Postgres restarts, whoever wants a connection gets one as soon as Postgres takes
+ * it. A connection that is in doubt is tried first, and replaced.
+ */
+export class PatientPool implements PgPool {
+  readonly #pool: pg.Pool;
+  readonly #patienceMs: number;
+  readonly #idleSince = new WeakMap<pg.PoolClient, number>();
+
+  /** @param patienceMs after which a database that cannot be reached is an error */
+  constructor(pool: pg.Pool, patienceMs: number) {
+    this.#pool = pool;
+    this.#patienceMs = patienceMs;
+    // An idle connection that Postgres closed: the pool replaces it when one is needed.
+    pool.on('error', ignore);
+    pool.on('release', (_, client) => {
+      this.#idleSince.set(client, performance.now());
+    });
+  }
+
+  // A new one has just answered.
+  #isInDoubt(client: pg.PoolClient): boolean {
+    const idleSince = this.#idleSince.get(client);
+    return idleSince !== undefined && performance.now() - idleSince > doubtAfterMs;
+  }
+
+  // By callback, as the pool's own: a connection can break before a promise has told of it.
+  connect(callback: (error: unknown, client: PgClient | undefined) => void): void {
+    this.#attempt(callback, performance.now() + this.#patienceMs, firstDelayMs);
+  }
+
+  #attempt(callback: Parameters<PgPool['connect']>[0], deadline: number, delayMs: number): void {
+    const again = (nextDelayMs: number): void => {
+      this.#attempt(callback, deadline, Math.min(nextDelayMs, longestDelayMs));
+    };
+    this.#pool.connect((error, client) => {
+      if (client === undefined) {
+        // Not all at the same moment.
+        const waitMs = delayMs * (0.5 + Math.random());
+        if (this.#pool.ending || !mayPass(error) || performance.now() + waitMs > deadline) {
+          callback(error, undefined);
+        } else {
+          setTimeout(again, waitMs, delayMs * 2);
+        }
+      } else if (this.#isInDoubt(client)) {
+        askWhetherAlive(client, (isAlive) => {
+          if (isAlive) {
+            callback(undefined, client);
+          } else {
+            client.release(true);
+            again(delayMs);
+          }
+        });
+      } else {
+        callback(undefined, client);
+      }
+    });
+  }
+}
+
+function askWhetherAlive(client: pg.PoolClient, tell: (isAlive: boolean) => void): void {
+  let isTold = false;
+  const end = (isAlive: boolean): void => {
+    if (isTold) return;
+    isTold = true;
+    clearTimeout(deadline);
+    // One that is given up may still break.
+    if (isAlive) client.off('error', ignore);
+    tell(isAlive);
+  };
+  const deadline = setTimeout(end, answerTimeoutMs, false);
+  client.on('error', ignore);
+  client.query('', (error: Error | null) => {
+    end(error === null);
+  });
+}
+
+/** Whether it is over when Postgres has started, or has a connection to spare: nothing has been asked of it yet. */
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof pg.DatabaseError)) return true;
+  // cannot_connect_now, too_many_connections
+  return error.code === '57P03' || error.code === '53300';
+}
+
+function ignore(): void {
+  // Whoever waits for an answer is told, and the pool does not get it back.
+}
