@@ -21,6 +21,12 @@ interface Observed {
    * refused before it was read.
    */
   readonly statement: string;
+  /**
+   * Of the statement through the gateway: the same for those that differ in nothing but their values, 16 hexadecimal digits.
+   * Undefined on other entries, for a batch that failed, and where there is no statement. Not enumerable, and worked out when it
+   * is asked for.
+   */
+  readonly fingerprint: string | undefined;
   readonly durationMs: number;
 }
 
@@ -54,12 +60,15 @@ export interface Watched<Result> {
   readonly role: string;
   /** Its first word, in capitals. Asked for only when somebody watches. */
   readonly statement: () => string;
+  /** Asked for only when somebody asks the event. */
+  readonly fingerprint?: (() => string | undefined) | undefined;
   /** Kind and rows of each statement that ran. */
   readonly outcomes: (result: Result) => readonly Outcome[];
 }
 
 export interface Outcome {
   readonly statement: string;
+  readonly fingerprint?: (() => string | undefined) | undefined;
   readonly rows: number | null;
 }
 
@@ -77,14 +86,13 @@ export async function watch<Result>(
   let subject: string | undefined;
   const tell = (
     event: { type: 'query'; rows: number | null } | { type: 'refusal'; code: string | undefined },
-    statement: string,
+    { statement, fingerprint }: Omit<Outcome, 'rows'>,
   ): void => {
     const { entry, role } = watched;
     const durationMs = performance.now() - startedAt;
-    const whole = Object.defineProperty(
+    const whole = Object.defineProperties(
       { ...event, entry, role, statement: commandOf(statement), durationMs },
-      'subject',
-      { value: subject, enumerable: false },
+      { subject: { value: subject }, fingerprint: { get: fingerprint ?? noFingerprint } },
     );
     // What it gives is a promise where it is an async function.
     const told = async (): Promise<unknown> => observe(whole as AuthorizeEvent);
@@ -96,12 +104,27 @@ export async function watch<Result>(
     const result = await work(({ claims }) => {
       subject = typeof claims.sub === 'string' ? claims.sub : undefined;
     });
-    for (const { statement, rows } of watched.outcomes(result)) tell({ type: 'query', rows }, statement);
+    for (const { rows, ...outcome } of watched.outcomes(result)) tell({ type: 'query', rows }, outcome);
     return result;
   } catch (error) {
-    tell({ type: 'refusal', code: codeOf(error) }, watched.statement());
+    const { fingerprint } = watched;
+    tell({ type: 'refusal', code: codeOf(error) }, { statement: watched.statement(), fingerprint });
     throw error;
   }
+}
+
+/** One observer that tells several, each as if it were alone; undefined where there is none, so that nothing is watched. */
+export function observeAll(observers: readonly (Observe | undefined)[]): Observe | undefined {
+  const all = observers.filter((observer) => observer !== undefined);
+  if (all.length < 2) return all[0];
+  return (event) => {
+    for (const observer of all) {
+      const told = async (): Promise<unknown> => observer(event);
+      told().catch(() => {
+        // Dropped, as the type says.
+      });
+    }
+  };
 }
 
 // The commands of PostgreSQL, and ours.
@@ -119,10 +142,15 @@ function commandOf(word: string): string {
   return word === '' || commands.has(word) ? word : 'UNKNOWN';
 }
 
+function noFingerprint(): undefined {
+  return undefined;
+}
+
 function nobodyWatches(): void {
   // Who asks is of interest to observers alone.
 }
 
-function codeOf(error: unknown): string | undefined {
+/** What an error is known by. */
+export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

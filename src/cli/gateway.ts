@@ -18,6 +18,7 @@ const options = {
   host: { type: 'string' },
   port: { type: 'string' },
   'tcp-port': { type: 'string' },
+  'operations-port': { type: 'string' },
   'read-env': { type: 'string' },
   log: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -37,11 +38,14 @@ Usage: drizzle-authorize gateway [options]
                      default 4444, 0 for any that is free
   --tcp-port PORT    for psql and other clients; overrides gateway.tcpPort of the config;
                      default none, 0 for any that is free
+  --operations-port PORT  for /healthz, /readyz and /metrics on 127.0.0.1; overrides
+                     gateway.operationsPort of the config; default none
   --read-env FILE    take variables from there that the environment does not have:
                      what setup --write-env FILE wrote
   --log              a line on stderr for each statement: role, kind, rows or the code of the
                      refusal, time; with --json one object a line
-  --json             print one line of JSON when ready: http, ws, tcp, roles, providers, pid
+  --json             print one line of JSON when ready: http, ws, tcp, operations, roles,
+                     providers, pid
 
 Needs AUTHORIZE_KEY and DATABASE_<ROLE>_URL for each role that it serves, from the environment,
 from --read-env or from the config. It does not need, and should not have, the owner's
@@ -89,6 +93,10 @@ async function start(
   const { host } = values;
   const port = values.port === undefined ? undefined : parsePort(values.port);
   const tcpPort = values['tcp-port'] === undefined ? undefined : parsePort(values['tcp-port'], '--tcp-port');
+  const operationsPort =
+    values['operations-port'] === undefined
+      ? undefined
+      : parsePort(values['operations-port'], '--operations-port');
   if (host !== undefined && !isHost(host)) {
     throw new AuthorizeError('ERR_USAGE', '--host must be a host name or an address, without a port');
   }
@@ -109,6 +117,7 @@ async function start(
     ...(host !== undefined && { host }),
     ...(port !== undefined && { port }),
     ...(tcpPort !== undefined && { tcpPort }),
+    ...(operationsPort !== undefined && { operationsPort }),
     ...config.tokens,
     ...(config.searchPath !== undefined && { searchPath: config.searchPath }),
     connections: Object.fromEntries(config.connections.map(({ role, url }) => [role, url])),
@@ -126,24 +135,29 @@ async function drain(running: Gateway): Promise<ExitCode> {
   return process.exit(1);
 }
 
-function readyOf({ url, webSocketUrl, tcp }: Gateway, { connections, tokens }: CheckedConfig): object {
+function readyOf(
+  { url, webSocketUrl, tcp, operations }: Gateway,
+  { connections, tokens }: CheckedConfig,
+): object {
   return {
     http: url,
     ws: webSocketUrl,
     tcp: tcp?.url ?? null,
+    operations: operations?.url ?? null,
     roles: connections.map(({ role }) => role),
     providers: 'providers' in tokens ? tokens.providers.map(({ name }) => name) : null,
     pid: process.pid,
   };
 }
 
-function printReady({ url, tcp }: Gateway, { connections, tokens }: CheckedConfig): void {
+function printReady({ url, tcp, operations }: Gateway, { connections, tokens }: CheckedConfig): void {
   const issuers =
     'providers' in tokens
       ? tokens.providers.map(({ name }) => name).join(', ')
       : 'the verifier of the config';
   printDone(`gateway on ${url}, for HTTP and WebSocket`);
   if (tcp !== undefined) printDone(`PostgreSQL protocol on ${tcp.url}, with a token as the password`);
+  if (operations !== undefined) printDone(`/healthz, /readyz and /metrics on ${operations.url}`);
   printDone(`roles: ${connections.map(({ role }) => role).join(', ')}`);
   printDone(`tokens of: ${issuers}`);
   print();

@@ -17,7 +17,19 @@ const ranges = {
   statementTimeoutMs: [1, 2_147_483_647],
   maxBodyBytes: [1024, 268_435_456],
   maxResultBytes: [1024, 268_435_456],
-} as const satisfies Readonly<Record<Exclude<keyof GatewayConfig, 'host'>, readonly [number, number]>>;
+  operationsPort: [0, 65_535],
+} as const;
+
+/** What a field that is no number must be. */
+const kinds = {
+  host: [isHost, 'must be a host name or an address, without a port'],
+  operationsHost: [isHost, 'must be a host name or an address, without a port'],
+  logger: [isLogger, 'must be a logger with info() and warn(), such as pino()'],
+  audit: [isLogger, 'must be a logger with info() and warn(), such as pino()'],
+  tracing: [isBoolean, 'must be true or false'],
+} as const satisfies Readonly<
+  Record<Exclude<keyof GatewayConfig, keyof typeof ranges>, readonly [(value: unknown) => boolean, string]>
+>;
 
 /** What is given. */
 export type GatewaySettings = {
@@ -25,8 +37,8 @@ export type GatewaySettings = {
 };
 
 /** Where the gateway listens and its limits, without defaults: what is given and right. */
-export function checkGateway(value: unknown, problems: Problems): GatewaySettings {
-  const fields = readSection('gateway', value, problems) ?? {};
+export function checkGateway(section: unknown, problems: Problems): GatewaySettings {
+  const fields = readSection('gateway', section, problems) ?? {};
   const numbers = Object.entries(ranges).flatMap(([name, [least, most]]) => {
     const number = fields[name];
     if (number === undefined) return [];
@@ -38,14 +50,32 @@ export function checkGateway(value: unknown, problems: Problems): GatewaySetting
     return [];
   });
 
-  const { host } = fields;
-  if (host !== undefined && !isHost(host)) {
-    problems.report('gateway.host', 'must be a host name or an address, without a port');
-  }
-  return { ...Object.fromEntries(numbers), ...(isHost(host) && { host }) };
+  const others = Object.entries(kinds).flatMap(([name, [isRight, problem]]) => {
+    const value = fields[name];
+    if (value === undefined) return [];
+    if (isRight(value)) return [[name, value]];
+    problems.report(`gateway.${name}`, problem);
+    return [];
+  });
+  return { ...Object.fromEntries(numbers), ...Object.fromEntries(others) };
 }
 
 /** True for a host name or an address without a port. */
 export function isHost(value: unknown): value is string {
   return typeof value === 'string' && (/^[A-Za-z0-9._-]+$/u.test(value) || isIPv6(value));
+}
+
+function isLogger(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'info' in value &&
+    typeof value.info === 'function' &&
+    'warn' in value &&
+    typeof value.warn === 'function'
+  );
+}
+
+function isBoolean(value: unknown): boolean {
+  return typeof value === 'boolean';
 }

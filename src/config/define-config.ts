@@ -67,6 +67,25 @@ export interface GatewayConfig {
   readonly maxBodyBytes?: number | undefined;
   /** Of an answer by HTTP: 1,024 to 268,435,456 bytes. Default: 10,485,760 bytes. */
   readonly maxResultBytes?: number | undefined;
+  /**
+   * For `/healthz`, `/readyz` and `/metrics`: 0 to 65535, where 0 is any that is free. Default: not served. Needs the package
+   * `prom-client`.
+   */
+  readonly operationsPort?: number | undefined;
+  /** Where that port is open: a host name or address of this machine. Default: `127.0.0.1`. */
+  readonly operationsHost?: string | undefined;
+  /** Gets a line for each statement, with a digest of who asked and no values: `pino()`, or another of its shape. */
+  readonly logger?: LineLogger | undefined;
+  /** Gets a line for each statement that names the subject. */
+  readonly audit?: LineLogger | undefined;
+  /** Makes a span for each statement, by the package `@opentelemetry/api`. Default: false. */
+  readonly tracing?: boolean | undefined;
+}
+
+/** What is used of a logger such as pino's. */
+export interface LineLogger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
 }
 
 /**

@@ -40,6 +40,11 @@ const gatewayFields: Names<GatewayConfig> = {
   statementTimeoutMs: true,
   maxBodyBytes: true,
   maxResultBytes: true,
+  operationsPort: true,
+  operationsHost: true,
+  logger: true,
+  audit: true,
+  tracing: true,
 };
 
 const sections = {

@@ -4,4 +4,5 @@ export {
   type AuthorizeConfig,
   type DatabaseConfig,
   type GatewayConfig,
+  type LineLogger,
 } from './define-config.ts';

@@ -1,9 +1,11 @@
 import { createServer } from 'node:http';
 
 import { closeServer, createWireServer, listen } from './listen.ts';
+import { createOperationsServer } from './operations/operations-server.ts';
 import type { SqlServiceOptions } from './sql-service.ts';
 
 export type { AuthorizeEvent, Observe, QueryEvent, RefusalEvent } from '../observe.ts';
+export type { LineLogger } from '../config/define-config.ts';
 export { useGateway, type NeonConfigLike } from './use-gateway.ts';
 
 export interface GatewayOptions extends SqlServiceOptions {
@@ -13,13 +15,20 @@ export interface GatewayOptions extends SqlServiceOptions {
   readonly port?: number;
   /** For the PostgreSQL protocol over TCP; 0 for any that is free. Default: none, so that it is not served. */
   readonly tcpPort?: number;
+  /**
+   * For `/healthz`, `/readyz` and `/metrics`, by HTTP and without asking who somebody is; 0 for any that is free. Default: none, so
+   * that they are not served. Needs the package `prom-client`.
+   */
+  readonly operationsPort?: number;
+  /** Where that port is open. Default: `127.0.0.1`. */
+  readonly operationsHost?: string;
 }
 
-/** Where a gateway listens for the PostgreSQL protocol. */
+/** Where a gateway listens for something besides HTTP and WebSocket. */
 export interface GatewayAddress {
   readonly host: string;
   readonly port: number;
-  /** A connection URL without a user, which is the role, and a password, which is the token. */
+  /** For the PostgreSQL protocol a connection URL without a user, which is the role, and a password, which is the token. */
   readonly url: string;
 }
 
@@ -31,6 +40,8 @@ export interface Gateway {
   readonly webSocketUrl: string;
   /** Where `psql` and other clients connect; undefined without `tcpPort`. */
   readonly tcp: GatewayAddress | undefined;
+  /** Where `/healthz`, `/readyz` and `/metrics` are; undefined without `operationsPort`. */
+  readonly operations: GatewayAddress | undefined;
   /** Stops listening, lets requests and transactions at work end within 10 s, and closes the pools. */
   close(): Promise<void>;
 }
@@ -56,21 +67,25 @@ const slowestRequest = { headersTimeout: 15_000, requestTimeout: 30_000, connect
  * @see https://www.postgresql.org/docs/current/protocol.html
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { host = '127.0.0.1', port = 4444, tcpPort } = options;
+  const { host = '127.0.0.1', port = 4444, tcpPort, operationsPort, operationsHost = '127.0.0.1' } = options;
   // The parser and the driver load with the first gateway: who imports useGateway alone needs neither.
   const { createSqlService } = await import('./sql-service.ts');
-  const service = await createSqlService(options);
+  const service = await createSqlService(options, { withMetrics: operationsPort !== undefined });
   const server = createServer(slowestRequest, service.handle).on('upgrade', service.upgrade);
   const socketServer = tcpPort === undefined ? undefined : createWireServer(service.accept);
+  const operationsServer =
+    service.metrics && createOperationsServer({ ...service, metrics: service.metrics });
   try {
     const address = await listen(server, host, port);
     const tcp =
       socketServer && tcpPort !== undefined
         ? await listen(socketServer, host, tcpPort, '--tcp-port')
         : undefined;
+    const operations =
+      operationsServer &&
+      (await listen(operationsServer, operationsHost, operationsPort ?? 0, '--operations-port'));
     let closed: Promise<void> | undefined;
-    const bracketed = host.includes(':') ? `[${host}]` : host;
-    const authority = `${bracketed}:${address.port}`;
+    const authority = authorityOf(host, address.port);
     return {
       url: `http://${authority}`,
       port: address.port,
@@ -78,18 +93,30 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       tcp: tcp && {
         host,
         port: tcp.port,
-        url: `postgresql://${bracketed}:${tcp.port}/${encodeURIComponent(service.database)}`,
+        url: `postgresql://${authorityOf(host, tcp.port)}/${encodeURIComponent(service.database)}`,
+      },
+      operations: operations && {
+        host: operationsHost,
+        port: operations.port,
+        url: `http://${authorityOf(operationsHost, operations.port)}`,
       },
       close: () =>
         (closed ??= (async () => {
+          service.readiness.drain();
           socketServer?.close();
           await Promise.all([closeServer(server, 10_000), service.endSessions()]);
           await service.close();
+          // The last, since it says that the rest is going.
+          if (operationsServer !== undefined) await closeServer(operationsServer, 1_000);
         })()),
     };
   } catch (error) {
-    server.close();
+    for (const opened of [server, socketServer, operationsServer]) opened?.close();
     await service.close();
     throw error;
   }
+}
+
+function authorityOf(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

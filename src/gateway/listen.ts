@@ -13,7 +13,7 @@ export function listen(
   server: SocketServer,
   host: string,
   port: number,
-  option: '--port' | '--tcp-port' = '--port',
+  option: '--port' | '--tcp-port' | '--operations-port' = '--port',
 ): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {

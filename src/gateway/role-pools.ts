@@ -32,6 +32,7 @@ export interface RolePoolsOptions {
 export interface RolePools {
   readonly roles: readonly string[];
   get(role: string): RolePool | undefined;
+  counts(): readonly PoolCounts[];
   close(): Promise<void>;
 }
 
@@ -43,6 +44,7 @@ export function createRolePools(options: RolePoolsOptions): RolePools {
   return {
     roles: [...pools.keys()],
     get: (role) => pools.get(role),
+    counts: () => [...pools.values()].map((pool) => pool.counts),
     close: async () => {
       await Promise.all([...pools.values()].map((pool) => pool.close()));
     },
@@ -54,13 +56,24 @@ export interface RunForPersonOptions extends Omit<RunOptions, 'taken'> {
   readonly signal: AbortSignal;
 }
 
+/** How many connections or requests there are of a role. */
+export interface PoolCounts {
+  readonly role: string;
+  readonly busy: number;
+  readonly idle: number;
+  /** Requests without a turn. */
+  readonly waiting: number;
+}
+
 /** The connections of one role. */
 export class RolePool {
+  readonly #role: string;
   readonly #pool: pg.Pool;
   readonly #sealed: SealedPool;
   readonly #queue: FairQueue;
 
   constructor(role: string, options: RolePoolsOptions) {
+    this.#role = role;
     const { maxConnections, maxConnectionsPerSubject, maxWaiting, waitTimeoutMs } = options;
     this.#pool = new pg.Pool({
       connectionString: withPinnedSettings(options.connections[role] ?? '', options),
@@ -115,6 +128,16 @@ export class RolePool {
       // What resets the connection is under way: whoever is next waits for no more than that.
       this.#queue.leave(person);
     }
+  }
+
+  get counts(): PoolCounts {
+    const { totalCount, idleCount } = this.#pool;
+    return {
+      role: this.#role,
+      busy: totalCount - idleCount,
+      idle: idleCount,
+      waiting: this.#queue.waiting,
+    };
   }
 
   async close(): Promise<void> {

@@ -1,9 +1,14 @@
 import type { Duplex } from 'node:stream';
 
+import type { LineLogger } from '../config/define-config.ts';
 import { createVerifier, type Provider, type Verifier } from '../jwt/index.ts';
-import type { Observe } from '../observe.ts';
+import { observeAll, type Observe } from '../observe.ts';
 import { createSealKey, parseAuthorizeKey, type SealKey } from '../session/seal-key.ts';
 import { createSqlHandler, type SqlHandler } from './http/sql-handler.ts';
+import { createMetrics, type Metrics } from './operations/metrics.ts';
+import { createReadiness, type Readiness } from './operations/readiness.ts';
+import { auditStatements, logStatements } from './operations/statement-log.ts';
+import { traceStatements } from './operations/tracing.ts';
 import { createRolePools } from './role-pools.ts';
 import { createStatementPolicy } from './statement-policy.ts';
 import { createUpgradeHandler, type UpgradeHandler } from './wire/web-socket.ts';
@@ -53,6 +58,15 @@ export interface SqlServiceOptions {
   readonly maxResultBytes?: number;
   /** Told of every statement, once it has ended: who, as which role, which kind, how many rows or which code. */
   readonly observe?: Observe;
+  /**
+   * Gets a line for each statement: the digest of who asked, role, kind and fingerprint of the statement, rows or the code of the
+   * refusal, time. Never values. `pino()` of the package pino, or another with its `info()` and `warn()`.
+   */
+  readonly logger?: LineLogger;
+  /** Gets a line for each statement that names the subject: role, kind and fingerprint, rows or the code of the refusal. */
+  readonly audit?: LineLogger;
+  /** Makes a span for each statement, by the package `@opentelemetry/api`, which has to be installed. Default: false. */
+  readonly tracing?: boolean;
 }
 
 /** What answers, without a server around it. */
@@ -66,6 +80,10 @@ export interface SqlService {
   readonly accept: (client: Duplex) => void;
   /** Ends sessions when they are idle, all after the deadline. Default: 10,000 ms. */
   endSessions(deadlineMs?: number): Promise<void>;
+  /** Whether requests would be answered. */
+  readonly readiness: Readiness;
+  /** Undefined unless it was asked for. */
+  readonly metrics: Metrics | undefined;
   /** Ends what sessions are left at once, and closes the pools. */
   close(): Promise<void>;
 }
@@ -73,13 +91,26 @@ export interface SqlService {
 const tenMebibytes = 10_485_760;
 
 /** @throws TypeError, AuthorizeError as `createGateway` */
-export async function createSqlService(options: SqlServiceOptions): Promise<SqlService> {
-  const { connections, providers, observe, verifier = providers && createVerifier({ providers }) } = options;
-  if (verifier === undefined) throw new TypeError('createGateway: providers is missing');
+export async function createSqlService(
+  options: SqlServiceOptions,
+  { withMetrics = false }: { readonly withMetrics?: boolean } = {},
+): Promise<SqlService> {
+  const { connections, logger, audit } = options;
   const database = databaseOf(connections);
   const [newest] = parseAuthorizeKey(options.key ?? process.env.AUTHORIZE_KEY);
   let sealKey: Promise<SealKey> | undefined;
   const assertAllowed = await createStatementPolicy();
+  const metrics = withMetrics
+    ? await createMetrics({ pools: () => pools.counts(), sessions: () => wire.sessions() })
+    : undefined;
+  const verifier = verifierOf(options, metrics);
+  const observe = observeAll([
+    options.observe,
+    metrics?.observe,
+    logger && logStatements(logger, newest),
+    audit && auditStatements(audit),
+    options.tracing === true ? await traceStatements() : undefined,
+  ]);
   const limits = {
     statementTimeoutMs: options.statementTimeoutMs ?? 30_000,
     searchPath: options.searchPath ?? 'public, pg_temp',
@@ -117,12 +148,21 @@ export async function createSqlService(options: SqlServiceOptions): Promise<SqlS
     // A frame can hold several messages, or a head more than one.
     upgrade: createUpgradeHandler(wire.accept, limits.maxBodyBytes + 65_536),
     accept: wire.accept,
+    metrics,
+    readiness: createReadiness({ connections, verifier }),
     endSessions: (deadlineMs = 10_000) => wire.close(deadlineMs),
     close: async () => {
       await wire.close(0);
       await pools.close();
     },
   };
+}
+
+function verifierOf({ providers, verifier }: SqlServiceOptions, metrics: Metrics | undefined): Verifier {
+  if (verifier === undefined && providers === undefined)
+    throw new TypeError('createGateway: providers is missing');
+  const chosen = verifier ?? createVerifier({ providers: providers ?? [], fetch: metrics?.fetch });
+  return metrics?.watchVerifier(chosen) ?? chosen;
 }
 
 function databaseOf(connections: Readonly<Record<string, string>>): string {

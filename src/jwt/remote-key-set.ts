@@ -22,6 +22,12 @@ export interface RemoteKeySetOptions {
 /** Chooses the key for a token's header; what `compactVerify` of jose takes. */
 export type FindKey = (...args: Parameters<LocalJWKSet>) => ReturnType<LocalJWKSet>;
 
+/** Chooses among keys that are fetched. */
+export type FindRemoteKey = FindKey & {
+  /** Fetches them if they are not here yet, or too old. @throws KeySetError */
+  readonly load: () => Promise<void>;
+};
+
 /** Older keys are fetched again, without anybody waiting for it. */
 const refreshAfterMs = 10 * 60_000;
 /** Older keys are not used any more, should the provider be down. */
@@ -45,7 +51,7 @@ interface KnownKeys {
  * @returns a function that throws KeySetError if there are no keys and none can be fetched, and jose's
  * JWKSNoMatchingKey or JWKSMultipleMatchingKeys if it is not for exactly one key
  */
-export function createRemoteKeySet(options: RemoteKeySetOptions): FindKey {
+export function createRemoteKeySet(options: RemoteKeySetOptions): FindRemoteKey {
   const { name, url, algorithms, fetch, now, timeoutMs = defaultTimeoutMs, maxBodyBytes } = options;
   let known: KnownKeys | undefined;
   let fetching: { readonly keys: Promise<KnownKeys>; readonly since: number } | undefined;
@@ -106,7 +112,7 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): FindKey {
     return renew();
   }
 
-  return async (header, token) => {
+  const find: FindKey = async (header, token) => {
     const before = known;
     const keys = await current();
     try {
@@ -119,4 +125,8 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): FindKey {
       return renewed.find(header, token);
     }
   };
+  const load = async (): Promise<void> => {
+    await current();
+  };
+  return Object.assign(find, { load });
 }

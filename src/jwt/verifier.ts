@@ -5,11 +5,11 @@ import type { VerifiedIdentity } from './verified-identity.ts';
 import { parseKeySet } from './parse-key-set.ts';
 import { checkProvider, type Provider } from './provider.ts';
 import { refuseUnknownOptions } from './refuse-unknown-options.ts';
-import { createRemoteKeySet, type FindKey } from './remote-key-set.ts';
+import { createRemoteKeySet, type FindKey, type FindRemoteKey } from './remote-key-set.ts';
 import { sharesWork } from './shares-work.ts';
 import { tokenDigest } from './token-digest.ts';
 import { VerifiedTokenCache } from './verified-token-cache.ts';
-import { type Candidate, verifyToken } from './verify-token.ts';
+import { verifyToken } from './verify-token.ts';
 
 /** What {@link createVerifier} takes. */
 export interface VerifierOptions {
@@ -49,6 +49,14 @@ export interface Verifier {
    * @throws {KeySetError} if the keys that would decide cannot be had: ERR_KEY_SET_UNREACHABLE, ERR_KEY_SET_INVALID
    */
   verify(token: string, options?: VerifyOptions): Promise<VerifiedIdentity>;
+
+  /**
+   * Fetches the key sets that the next tokens would have to wait for: those that are not here yet, or too old. A verifier of
+   * one's own need not have it.
+   *
+   * @throws {KeySetError} if one cannot be had
+   */
+  loadKeySets?(): Promise<void>;
 }
 
 const optionNames = ['providers', 'clockToleranceSeconds', 'maxTokenBytes', 'cacheSize', 'fetch', 'now'];
@@ -82,7 +90,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   checkInteger('cacheSize', cacheSize, 0, 10_000_000);
   checkFunction('fetch', fetch);
   checkFunction('now', now);
-  const candidates = providers.map((provider): Candidate => {
+  const candidates = providers.map((provider) => {
     checkProvider('createVerifier', provider);
     return { provider, key: toKey(provider, fetch, now) };
   });
@@ -121,10 +129,18 @@ export function createVerifier(options: VerifierOptions): Verifier {
       pending.set(cacheKey, verification);
       return verification;
     },
+
+    async loadKeySets(): Promise<void> {
+      await Promise.all(candidates.flatMap(({ key }) => ('load' in key ? [key.load()] : [])));
+    },
   });
 }
 
-function toKey(provider: Provider, fetch: Fetch, now: () => number): Candidate['key'] {
+function toKey(
+  provider: Provider,
+  fetch: Fetch,
+  now: () => number,
+): FindKey | FindRemoteKey | Uint8Array<ArrayBuffer> {
   const { name, keys, algorithms } = provider;
   if ('secret' in keys) return keys.secret;
   if ('jwksUrl' in keys) return createRemoteKeySet({ name, url: keys.jwksUrl, algorithms, fetch, now });

@@ -185,6 +185,7 @@ const promised: Readonly<Record<string, Exports>> = {
       'Gateway',
       'GatewayAddress',
       'GatewayOptions',
+      'LineLogger',
       'NeonConfigLike',
       'Observe',
       'QueryEvent',
@@ -193,7 +194,7 @@ const promised: Readonly<Record<string, Exports>> = {
   },
   './config': {
     values: ['defineConfig'],
-    types: ['AuthorizeConfig', 'DatabaseConfig', 'GatewayConfig'],
+    types: ['AuthorizeConfig', 'DatabaseConfig', 'GatewayConfig', 'LineLogger'],
   },
   './kit': {
     values: ['withAuthorize'],

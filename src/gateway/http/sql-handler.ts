@@ -6,6 +6,7 @@ import { firstKeyword } from '../../database/first-keyword.ts';
 import type { Verifier } from '../../jwt/index.ts';
 import { watch, type Observe } from '../../observe.ts';
 import type { Identity } from '../../session/identity.ts';
+import { fingerprintOf } from '../fingerprint.ts';
 import { Refusal } from '../refusal.ts';
 import type { RolePool, RolePools } from '../role-pools.ts';
 import type { StatementPolicy } from '../statement-policy.ts';
@@ -99,8 +100,12 @@ async function answerSql(
       // Another is whatever somebody has written.
       role: options.pools.get(headers.role) === undefined ? '' : headers.role,
       statement: () => (read.queries.length > 1 ? 'BATCH' : kindOf(read.queries[0])),
+      fingerprint: () => (read.queries.length > 1 ? undefined : fingerprintOf(read.queries[0]?.text)),
       outcomes: (all: readonly Result[]) =>
-        all.map(({ rowCount }, index) => ({ statement: kindOf(read.queries[index]), rows: rowCount })),
+        all.map(({ rowCount }, index) => {
+          const query = read.queries[index];
+          return { statement: kindOf(query), fingerprint: () => fingerprintOf(query?.text), rows: rowCount };
+        }),
     },
     async (identified) => {
       const pool = poolFor(headers, options);

@@ -35,6 +35,8 @@ export interface WireServiceOptions {
 /** Serves the PostgreSQL protocol on any stream of bytes. */
 export interface WireService {
   readonly accept: (client: Duplex) => void;
+  /** How many sessions there are. */
+  sessions(): number;
   /** Ends sessions when they are idle, all after the deadline; new ones are refused. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -143,6 +145,7 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
         .finally(() => running.delete(served));
       running.add(served);
     },
+    sessions: () => places.taken,
     async close(deadlineMs) {
       isClosing = true;
       for (const client of strangers) client.destroy();

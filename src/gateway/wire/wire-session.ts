@@ -4,6 +4,7 @@ import type { Observe } from '../../observe.ts';
 import { watch } from '../../observe.ts';
 import type { Identity } from '../../session/identity.ts';
 import type { ReusableSeals } from '../../session/reusable-seals.ts';
+import { fingerprintOf } from '../fingerprint.ts';
 import type { Verdict } from '../statement-policy.ts';
 import { Answers, fieldOf, type Awaited, type TransactionStatus } from './answers.ts';
 import type { BackendConnection } from './backend-connection.ts';
@@ -249,11 +250,14 @@ export class WireSession {
         await this.#sync();
         break;
       case 'F':
-        this.#refuse('FUNCTION CALL', {
-          message: 'a function call by the protocol is not allowed to an identity role',
-          code: '42501',
-          detail: 'ERR_STATEMENT_REFUSED',
-        });
+        this.#refuse(
+          { command: 'FUNCTION CALL' },
+          {
+            message: 'a function call by the protocol is not allowed to an identity role',
+            code: '42501',
+            detail: 'ERR_STATEMENT_REFUSED',
+          },
+        );
         await this.#sync();
         break;
       case 'd':
@@ -272,7 +276,7 @@ export class WireSession {
     const judged = this.#policy(text);
     const verdict = 'verdict' in judged ? judged.verdict : this.#refusesExecute(judged.statements);
     if (verdict !== undefined || 'verdict' in judged) {
-      this.#refuse(commandOf(text), verdict ?? { message: 'refused' });
+      this.#refuse({ command: commandOf(text), text }, verdict ?? { message: 'refused' });
     } else {
       const nothing: AllowedStatement = { text, effect: 'none', command: '' };
       for (const statement of judged.statements.length === 0 ? [nothing] : judged.statements) {
@@ -282,14 +286,15 @@ export class WireSession {
     await this.#sync();
   }
 
-  async #runStatement({ text, effect, command }: AllowedStatement): Promise<void> {
+  async #runStatement(statement: AllowedStatement): Promise<void> {
+    const { text, effect } = statement;
     const audience = 'simple client';
     await this.#ahead(effect, true);
-    const failed = this.#watchFailure(command);
+    const failed = this.#watchFailure(statement);
     this.#send(messages.parse('', text), { kind: 'parse', audience, failed });
     this.#send(messages.bind('', []), { kind: 'bind', audience, failed });
     this.#send(messages.describePortal, { kind: 'describe', audience, failed });
-    this.#send(messages.execute, { kind: 'execute', audience, ...this.#watchExecution(command) });
+    this.#send(messages.execute, { kind: 'execute', audience, ...this.#watchExecution(statement) });
     await this.#sent(effect);
   }
 
@@ -297,7 +302,7 @@ export class WireSession {
     const [name, text] = textsOf(body, 2);
     const judged = this.#policy(text);
     if ('verdict' in judged) {
-      this.#refuse(commandOf(text), judged.verdict);
+      this.#refuse({ command: commandOf(text), text }, judged.verdict);
       return;
     }
     const [statement = { text, effect: 'none', command: '' }, another] = judged.statements;
@@ -306,15 +311,15 @@ export class WireSession {
         ? refusesName(name)
         : { message: 'cannot insert multiple commands into a prepared statement', code: '42601' };
     if (verdict !== undefined) {
-      this.#refuse(statement.command, verdict);
+      this.#refuse(statement, verdict);
       return;
     }
     if (!this.#statements.has(name) && this.#statements.size >= maxStatements) {
-      this.#refuse(statement.command, { message: 'too many prepared statements', code: '54000' });
+      this.#refuse(statement, { message: 'too many prepared statements', code: '54000' });
       return;
     }
     await this.#ahead(statement.effect, false);
-    const tellFailure = this.#watchFailure(statement.command);
+    const tellFailure = this.#watchFailure(statement);
     // Postgres refuses a name that it has already.
     const isNew = name === '' || !this.#statements.has(name);
     if (isNew) this.#statements.set(name, statement);
@@ -333,24 +338,24 @@ export class WireSession {
     const statement = this.#statements.get(name) ?? { text: '', effect: 'none', command: 'EXECUTE' };
     const verdict = refusesName(name) ?? this.#refusesExecute([statement]);
     if (verdict !== undefined) {
-      this.#refuse(statement.command, verdict);
+      this.#refuse(statement, verdict);
       return;
     }
     if (!this.#portals.has(portal) && this.#portals.size >= maxStatements) {
-      this.#refuse(statement.command, { message: 'too many portals', code: '54000' });
+      this.#refuse(statement, { message: 'too many portals', code: '54000' });
       return;
     }
     await this.#ahead(statement.effect, true);
     this.#portals.set(portal, statement);
-    this.#send(bytes, { kind: 'bind', audience: 'client', failed: this.#watchFailure(statement.command) });
+    this.#send(bytes, { kind: 'bind', audience: 'client', failed: this.#watchFailure(statement) });
   }
 
   async #execute({ body, bytes }: ClientMessage): Promise<void> {
     const [portal] = textsOf(body, 1);
-    const { effect, command } = this.#portals.get(portal) ?? { effect: 'none', command: 'FETCH' };
-    await this.#ahead(effect, true);
-    this.#send(bytes, { kind: 'execute', audience: 'client', ...this.#watchExecution(command) });
-    await this.#sent(effect);
+    const statement = this.#portals.get(portal) ?? { effect: 'none', command: 'FETCH' };
+    await this.#ahead(statement.effect, true);
+    this.#send(bytes, { kind: 'execute', audience: 'client', ...this.#watchExecution(statement) });
+    await this.#sent(statement.effect);
   }
 
   #describeOrClose({ type, body, bytes }: ClientMessage): void {
@@ -359,7 +364,7 @@ export class WireSession {
     const [name] = textsOf(body.subarray(1), 1);
     const verdict = target === 'S' ? refusesName(name) : undefined;
     if (verdict !== undefined) {
-      this.#refuse('', verdict);
+      this.#refuse({ command: '' }, verdict);
       return;
     }
     if (type === 'C') (target === 'S' ? this.#statements : this.#portals).delete(name);
@@ -382,9 +387,9 @@ export class WireSession {
     await this.#seal.sent(effect);
   }
 
-  #refuse(command: string, verdict: Verdict): void {
+  #refuse(statement: Watchable, verdict: Verdict): void {
     const { message, code = '42501', detail, hint, position } = verdict;
-    const tellFailure = this.#watchFailure(command);
+    const tellFailure = this.#watchFailure(statement);
     this.#send(refusedStatement, {
       kind: 'parse',
       audience: 'client',
@@ -435,13 +440,14 @@ export class WireSession {
     });
   }
 
-  #watchFailure(command: string): Awaited['failed'] {
-    return this.#watchExecution(command).failed;
+  #watchFailure(statement: Watchable): Awaited['failed'] {
+    return this.#watchExecution(statement).failed;
   }
 
-  #watchExecution(command: string): Pick<Awaited, 'done' | 'failed'> {
+  #watchExecution({ command, text }: Watchable): Pick<Awaited, 'done' | 'failed'> {
     const observe = this.#observe;
     if (observe === undefined) return {};
+    const fingerprint = (): string | undefined => fingerprintOf(text);
     let done: (tag: string | undefined) => void = ignore;
     let failed: (error: Error) => void = ignore;
     const outcome = new Promise<string | undefined>((resolve, reject) => {
@@ -454,7 +460,8 @@ export class WireSession {
         entry: 'gateway',
         role: this.#identity.role,
         statement: () => command,
-        outcomes: (tag: string | undefined) => [{ statement: command, rows: rowsOf(tag) }],
+        fingerprint,
+        outcomes: (tag: string | undefined) => [{ statement: command, fingerprint, rows: rowsOf(tag) }],
       },
       (identified) => {
         identified(this.#identity);
@@ -472,6 +479,9 @@ export class WireSession {
     };
   }
 }
+
+/** What is told of a statement. */
+type Watchable = Pick<AllowedStatement, 'command'> & Partial<Pick<AllowedStatement, 'text'>>;
 
 /** The number at the end of a command's tag. */
 function rowsOf(tag = ''): number | null {

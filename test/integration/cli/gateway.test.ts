@@ -85,6 +85,7 @@ describe('gateway', () => {
       http: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/u),
       ws: `${url.replace('http', 'ws')}/v2`,
       tcp: null,
+      operations: null,
       roles: ['authenticated', 'anonymous'],
       providers: ['our own'],
       pid: child.pid,
@@ -120,6 +121,13 @@ describe('gateway', () => {
       code: 2,
       stderr: expect.stringContaining('--tcp-port must be a number from 0 to 65535'),
     });
+  });
+
+  it('answers whoever runs it on a port of its own with --operations-port', async () => {
+    const { said } = await startReady('--operations-port', '0');
+    const { operations } = said as { readonly operations: string };
+    expect((await fetch(`${operations}/readyz`)).status).toBe(200);
+    expect(await (await fetch(`${operations}/metrics`)).text()).toContain('drizzle_authorize_sessions 0');
   });
 
   it('says what it does and what a local driver needs, and no secret', async () => {

@@ -72,9 +72,15 @@ async function linkPackages(folder: string): Promise<void> {
   const links = {
     'drizzle-authorize': '.',
     ...Object.fromEntries(
-      ['@neondatabase/serverless', '@types/node', '@types/pg', 'drizzle-kit', 'drizzle-orm', 'pg'].map(
-        (name) => [name, join('node_modules', name)],
-      ),
+      [
+        '@neondatabase/serverless',
+        '@types/node',
+        '@types/pg',
+        'drizzle-kit',
+        'drizzle-orm',
+        'pg',
+        'pino',
+      ].map((name) => [name, join('node_modules', name)]),
     ),
   };
   for (const [name, target] of Object.entries(links)) {

@@ -30,6 +30,8 @@ function problemsOf(config: unknown, variables?: Record<string, string | undefin
   return [];
 }
 
+const logger = { info() {}, warn() {} };
+
 describe('a config that is right', () => {
   it('needs providers alone; the rest comes from the environment', () => {
     const { connections, tokens, searchPath, gateway, ...rest } = check(
@@ -60,6 +62,9 @@ describe('a config that is right', () => {
           maxConnections: 1,
           maxSessions: 1,
           statementTimeoutMs: 5_000,
+          operationsPort: 0,
+          logger,
+          tracing: false,
         },
       }),
     );
@@ -81,6 +86,9 @@ describe('a config that is right', () => {
         maxConnections: 1,
         maxSessions: 1,
         statementTimeoutMs: 5_000,
+        operationsPort: 0,
+        logger,
+        tracing: false,
       },
     });
   });
@@ -150,6 +158,23 @@ describe('every wrong field is named, with what it must be', () => {
     [
       { ...right, gateway: { maxResultBytes: null } },
       ['gateway.maxResultBytes: must be an integer from 1024 to 268435456, not null'],
+    ],
+    [
+      { ...right, gateway: { maxConnectionsPerSubject: 0, waitTimeoutMs: 0, idleTimeoutMs: 0 } },
+      [
+        'gateway.maxConnectionsPerSubject: must be an integer from 1 to 10000',
+        'gateway.waitTimeoutMs: must be an integer from 1 to 600000',
+        'gateway.idleTimeoutMs: must be an integer from 1000 to 86400000',
+      ],
+    ],
+    [
+      { ...right, gateway: { operationsHost: 'a/b', logger: 'pino', audit: { info() {} }, tracing: 'yes' } },
+      [
+        'gateway.operationsHost: must be a host name or an address, without a port',
+        'gateway.logger: must be a logger with info() and warn(), such as pino()',
+        'gateway.audit: must be a logger with info() and warn(), such as pino()',
+        'gateway.tracing: must be true or false',
+      ],
     ],
     [{ ...right, roles: 'authenticated' }, ['roles: must be a list of roles with at least one']],
     [{ ...right, roles: ['authenticated', ''] }, ['roles[1]: must be the name of a role']],
