@@ -10,8 +10,9 @@ import { parseOptions, type Command, type ExitCode } from './command.ts';
 import { readEnvironment } from './env-file.ts';
 import { parsePort } from './port.ts';
 import { logStatement, logStatementAsJson } from './statement-log.ts';
+import { listenForReload } from './reload-signal.ts';
 import { aborted, listenForStop } from './stop-signal.ts';
-import { print, printDone, printProgress } from './terminal.ts';
+import { print, printDone, printError, printProgress } from './terminal.ts';
 
 const options = {
   config: { type: 'string' },
@@ -51,8 +52,12 @@ Needs AUTHORIZE_KEY and DATABASE_<ROLE>_URL for each role that it serves, from t
 from --read-env or from the config. It does not need, and should not have, the owner's
 DATABASE_URL.
 
-SIGTERM, SIGINT and SIGHUP let requests and transactions at work end within 10 s; a second SIGINT
-ends at once.`;
+SIGHUP, or a change of the config file, reads the config again, and accepts the tokens of the
+providers that it has now; whatever else has changed is named, and takes a restart. A config that
+is wrong changes nothing.
+
+SIGTERM and SIGINT let requests and transactions at work end within 10 s; a second SIGINT ends at
+once. In a terminal SIGHUP does so as well, since it means that the terminal has gone.`;
 
 type Values = ReturnType<typeof parseOptions<typeof options>>;
 
@@ -62,12 +67,16 @@ export const gateway: Command = {
   async run(args): Promise<ExitCode> {
     const values = parseOptions(args, options);
     const json = values.json === true;
-    const stop = listenForStop();
+    const stop = process.stdout.isTTY ? listenForStop() : listenForStop(['SIGINT', 'SIGTERM']);
+    // Before it can do anything, a signal must not end it.
+    const reloads = listenForReload();
     try {
-      const { running, config } = await start(values, json ? () => {} : printProgress, stop.signal);
+      const { running, config, file } = await start(values, json ? () => {} : printProgress, stop.signal);
+      reloads.begin(file, () => reload(running, config, values));
       if (json) print(JSON.stringify(readyOf(running, config)));
       else printReady(running, config);
       await aborted(stop.signal);
+      reloads.dispose();
       if (!json) printProgress('stopping: requests at work have 10 s');
       return await drain(running);
     } catch (error) {
@@ -76,6 +85,7 @@ export const gateway: Command = {
       throw error;
     } finally {
       stop.dispose();
+      reloads.dispose();
     }
   },
 };
@@ -83,6 +93,8 @@ export const gateway: Command = {
 interface Started {
   readonly running: Gateway;
   readonly config: CheckedConfig;
+  /** That it was read from. */
+  readonly file: string;
 }
 
 async function start(
@@ -101,10 +113,7 @@ async function start(
     throw new AuthorizeError('ERR_USAGE', '--host must be a host name or an address, without a port');
   }
   onProgress('reading the config');
-  const environment = await readEnvironment(values['read-env']);
-  // The config is a program, and reads its own.
-  Object.assign(process.env, environment);
-  const config = await loadConfig({ file: values.config, environment });
+  const { config, file } = await readConfig(values, { anew: false });
 
   for (const { role, url, source } of config.connections) {
     signal.throwIfAborted();
@@ -124,7 +133,50 @@ async function start(
     key: config.key,
     ...(values.log === true && { observe: values.json === true ? logStatementAsJson : logStatement }),
   });
-  return { running, config };
+  return { running, config, file };
+}
+
+async function readConfig(
+  values: Values,
+  { anew }: { readonly anew: boolean },
+): Promise<Omit<Started, 'running'>> {
+  const environment = await readEnvironment(values['read-env']);
+  // The config is a program, and reads its own.
+  Object.assign(process.env, environment);
+  return loadConfig({ file: values.config, environment, anew });
+}
+
+/** Never rejects: a config that is wrong is said, and the gateway goes on as it was. */
+async function reload(running: Gateway, started: CheckedConfig, values: Values): Promise<void> {
+  const json = values.json === true;
+  try {
+    const { config } = await readConfig(values, { anew: true });
+    await running.reload(config.tokens);
+    const restart = needsRestart(started, config);
+    if (json) {
+      process.stderr.write(`${JSON.stringify({ reloaded: { providers: providersOf(config), restart } })}\n`);
+      return;
+    }
+    printProgress(`the config was read again; tokens of: ${issuersOf(config)}`);
+    if (restart.length > 0) printProgress(`what takes a restart has changed as well: ${restart.join(', ')}`);
+  } catch (error) {
+    printError(error, json);
+    if (!json) printProgress('the gateway goes on as it was');
+  }
+}
+
+/** What is not as it was when the gateway started, besides whose tokens it accepts. */
+function needsRestart(started: CheckedConfig, config: CheckedConfig): readonly string[] {
+  const { tokens: _, ...before } = started;
+  const { tokens: __, ...after } = config;
+  // Loggers are made anew each time.
+  const text = (value: unknown): string =>
+    JSON.stringify(value, (name, field: unknown) =>
+      name === 'logger' || name === 'audit' ? field !== undefined : field,
+    );
+  return (['connections', 'key', 'searchPath', 'gateway'] as const).filter(
+    (name) => text(before[name]) !== text(after[name]),
+  );
 }
 
 async function drain(running: Gateway): Promise<ExitCode> {
@@ -145,24 +197,28 @@ function readyOf(
     tcp: tcp?.url ?? null,
     operations: operations?.url ?? null,
     roles: connections.map(({ role }) => role),
-    providers: 'providers' in tokens ? tokens.providers.map(({ name }) => name) : null,
+    providers: providersOf({ tokens }),
     pid: process.pid,
   };
 }
 
 function printReady({ url, tcp, operations }: Gateway, { connections, tokens }: CheckedConfig): void {
-  const issuers =
-    'providers' in tokens
-      ? tokens.providers.map(({ name }) => name).join(', ')
-      : 'the verifier of the config';
   printDone(`gateway on ${url}, for HTTP and WebSocket`);
   if (tcp !== undefined) printDone(`PostgreSQL protocol on ${tcp.url}, with a token as the password`);
   if (operations !== undefined) printDone(`/healthz, /readyz and /metrics on ${operations.url}`);
   printDone(`roles: ${connections.map(({ role }) => role).join(', ')}`);
-  printDone(`tokens of: ${issuers}`);
+  printDone(`tokens of: ${issuersOf({ tokens })}`);
   print();
   print(`Point the Neon driver here:   useGateway(neonConfig, '${reachable(url)}')`);
   print('SIGTERM or Ctrl-C stops it.');
+}
+
+function providersOf({ tokens }: Pick<CheckedConfig, 'tokens'>): readonly string[] | null {
+  return 'providers' in tokens ? tokens.providers.map(({ name }) => name) : null;
+}
+
+function issuersOf(config: Pick<CheckedConfig, 'tokens'>): string {
+  return providersOf(config)?.join(', ') ?? 'the verifier of the config';
 }
 
 /** An address that leads to this machine, also where the gateway listens on all of them. */

@@ -23,8 +23,14 @@ export interface StopSignal {
 // npm sends the terminal's Ctrl-C on to its child, which is us where its shell has made way: both are one.
 const togetherMs = 500;
 
-/** Listens to SIGINT, SIGTERM and SIGHUP. The first lets work end; a SIGINT after it ends the process at once. */
-export function listenForStop(): StopSignal {
+/**
+ * Listens to SIGINT, SIGTERM and SIGHUP. The first lets work end; a SIGINT after it ends the process at once.
+ *
+ * @param signals in place of these
+ */
+export function listenForStop(
+  signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'],
+): StopSignal {
   const first = new AbortController();
   let endsAtOnceFrom = Infinity;
   const stop = (signal: NodeJS.Signals): void => {
@@ -37,7 +43,6 @@ export function listenForStop(): StopSignal {
     endsAtOnceFrom = Date.now() + togetherMs;
     first.abort();
   };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   const dispose = (): void => {
     for (const signal of signals) process.off(signal, stop);
   };

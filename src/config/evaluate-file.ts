@@ -7,17 +7,31 @@ import { AuthorizeError } from '../errors.ts';
  * undefined when it has none.
  *
  * @param name what messages call the file
+ * @param options.anew also what it imports, outside of packages: what was evaluated earlier may have changed
  * @throws AuthorizeError `ERR_CONFIG_INVALID` with the reason
  */
-export async function evaluateFile(path: string, name: string): Promise<unknown> {
+export async function evaluateFile(
+  path: string,
+  name: string,
+  { anew = false }: { readonly anew?: boolean } = {},
+): Promise<unknown> {
   try {
     // Nothing is left on disk, and imports follow the `paths` of tsconfig.json, as drizzle-kit does.
-    const loaded: unknown = await createJiti(path, { fsCache: false, tsconfigPaths: true }).import(path);
+    const jiti = createJiti(path, { fsCache: false, tsconfigPaths: true });
+    if (anew) forgetOwnFiles(jiti.cache);
+    const loaded: unknown = await jiti.import(path);
     return typeof loaded === 'object' && loaded !== null && 'default' in loaded ? loaded.default : undefined;
   } catch (cause) {
     throw new AuthorizeError('ERR_CONFIG_INVALID', `${name} could not be loaded: ${reasonOf(cause)}`, {
       cause,
     });
+  }
+}
+
+/** @param cache by path: that of require(), which jiti uses too */
+function forgetOwnFiles(cache: Record<string, unknown>): void {
+  for (const path of Object.keys(cache)) {
+    if (!/[\\/]node_modules[\\/]/u.test(path)) Reflect.deleteProperty(cache, path);
   }
 }
 

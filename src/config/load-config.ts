@@ -17,6 +17,13 @@ export interface LoadConfigOptions {
   /** The file; default: `authorize.config.ts`, `.mts`, `.js` or `.mjs` in the working directory. */
   readonly file?: string | undefined;
   readonly environment: Environment;
+  /** It was loaded before, and may have changed. Default: false. */
+  readonly anew?: boolean;
+}
+
+export interface LoadedConfig {
+  readonly file: string;
+  readonly config: CheckedConfig;
 }
 
 /**
@@ -24,7 +31,7 @@ export interface LoadConfigOptions {
  *
  * @throws AuthorizeError `ERR_CONFIG_MISSING`, `ERR_CONFIG_INVALID`
  */
-export async function loadConfig(options: LoadConfigOptions): Promise<CheckedConfig> {
+export async function loadConfig(options: LoadConfigOptions): Promise<LoadedConfig> {
   const file = options.file ?? findConfigFile(process.cwd());
   if (file === undefined || !existsSync(file)) {
     throw new AuthorizeError(
@@ -35,5 +42,6 @@ export async function loadConfig(options: LoadConfigOptions): Promise<CheckedCon
       { hint: 'npx drizzle-authorize init writes one to start from' },
     );
   }
-  return checkConfig(await evaluateFile(resolve(file), file), file, options.environment);
+  const value = await evaluateFile(resolve(file), file, { anew: options.anew === true });
+  return { file, config: checkConfig(value, file, options.environment) };
 }

@@ -2,10 +2,11 @@ import { createServer } from 'node:http';
 
 import { closeServer, createWireServer, listen } from './listen.ts';
 import { createOperationsServer } from './operations/operations-server.ts';
-import type { SqlServiceOptions } from './sql-service.ts';
+import type { SqlServiceOptions, TokenOptions } from './sql-service.ts';
 
 export type { AuthorizeEvent, Observe, QueryEvent, RefusalEvent } from '../observe.ts';
 export type { LineLogger } from '../config/define-config.ts';
+export type { TokenOptions } from './sql-service.ts';
 export { useGateway, type NeonConfigLike } from './use-gateway.ts';
 
 export interface GatewayOptions extends SqlServiceOptions {
@@ -42,6 +43,13 @@ export interface Gateway {
   readonly tcp: GatewayAddress | undefined;
   /** Where `/healthz`, `/readyz` and `/metrics` are; undefined without `operationsPort`. */
   readonly operations: GatewayAddress | undefined;
+  /**
+   * Accepts tokens of these providers, or of this verifier, and no others from now on. Requests at work end as they began, and
+   * sessions last until their tokens expire. Key sets are fetched before, so that nobody waits for them.
+   *
+   * @throws TypeError when an option is wrong; nothing has changed then
+   */
+  reload(tokens: TokenOptions): Promise<void>;
   /** Stops listening, lets requests and transactions at work end within 10 s, and closes the pools. */
   close(): Promise<void>;
 }
@@ -100,6 +108,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         port: operations.port,
         url: `http://${authorityOf(operationsHost, operations.port)}`,
       },
+      reload: (tokens) => service.reload(tokens),
       close: () =>
         (closed ??= (async () => {
           service.readiness.drain();

@@ -14,16 +14,20 @@ import { createStatementPolicy } from './statement-policy.ts';
 import { createUpgradeHandler, type UpgradeHandler } from './wire/web-socket.ts';
 import { createWireService } from './wire/wire-service.ts';
 
-export interface SqlServiceOptions {
+/** Whose tokens are accepted: one of the two. */
+export interface TokenOptions {
+  /** Whose tokens are accepted. */
+  readonly providers?: readonly Provider[];
+  /** A verifier made elsewhere, in place of `providers`. */
+  readonly verifier?: Verifier;
+}
+
+export interface SqlServiceOptions extends TokenOptions {
   /**
    * A connection URL for each identity role that is served, logged in as that role: what `drizzle-authorize setup`
    * wrote. `{ authenticated: url, anonymous: url }`; without `anonymous`, visitors without a token are refused.
    */
   readonly connections: Readonly<Record<string, string>>;
-  /** Whose tokens are accepted. */
-  readonly providers?: readonly Provider[];
-  /** A verifier made elsewhere, in place of `providers`. */
-  readonly verifier?: Verifier;
   /** The sealing key, or several separated by commas, newest first. Default: the environment's `AUTHORIZE_KEY`. */
   readonly key?: string;
   /** Connections to Postgres for requests by HTTP, for each role. Default: 10. */
@@ -80,6 +84,8 @@ export interface SqlService {
   readonly accept: (client: Duplex) => void;
   /** Ends sessions when they are idle, all after the deadline. Default: 10,000 ms. */
   endSessions(deadlineMs?: number): Promise<void>;
+  /** Accepts these tokens, and no others, from now on. @throws TypeError when an option is wrong; nothing has changed then */
+  reload(tokens: TokenOptions): Promise<void>;
   /** Whether requests would be answered. */
   readonly readiness: Readiness;
   /** Undefined unless it was asked for. */
@@ -103,7 +109,11 @@ export async function createSqlService(
   const metrics = withMetrics
     ? await createMetrics({ pools: () => pools.counts(), sessions: () => wire.sessions() })
     : undefined;
-  const verifier = verifierOf(options, metrics);
+  let current = verifierOf(options, metrics);
+  const verifier: Verifier = {
+    verify: (token, role) => current.verify(token, role),
+    loadKeySets: async () => current.loadKeySets?.(),
+  };
   const observe = observeAll([
     options.observe,
     metrics?.observe,
@@ -148,6 +158,12 @@ export async function createSqlService(
     // A frame can hold several messages, or a head more than one.
     upgrade: createUpgradeHandler(wire.accept, limits.maxBodyBytes + 65_536),
     accept: wire.accept,
+    reload: async (tokens) => {
+      const next = verifierOf(tokens, metrics);
+      // So that nobody waits for them. One that cannot be had now is fetched for the first token that needs it.
+      await next.loadKeySets?.().catch(() => {});
+      current = next;
+    },
     metrics,
     readiness: createReadiness({ connections, verifier }),
     endSessions: (deadlineMs = 10_000) => wire.close(deadlineMs),
@@ -158,7 +174,7 @@ export async function createSqlService(
   };
 }
 
-function verifierOf({ providers, verifier }: SqlServiceOptions, metrics: Metrics | undefined): Verifier {
+function verifierOf({ providers, verifier }: TokenOptions, metrics: Metrics | undefined): Verifier {
   if (verifier === undefined && providers === undefined)
     throw new TypeError('createGateway: providers is missing');
   const chosen = verifier ?? createVerifier({ providers: providers ?? [], fetch: metrics?.fetch });

@@ -190,6 +190,7 @@ const promised: Readonly<Record<string, Exports>> = {
       'Observe',
       'QueryEvent',
       'RefusalEvent',
+      'TokenOptions',
     ],
   },
   './config': {

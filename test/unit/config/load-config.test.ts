@@ -23,7 +23,7 @@ const environment = {
 async function load(text: string, name = 'authorize.config.ts'): Promise<unknown> {
   const file = join(folder, name);
   await writeFile(file, text);
-  return loadConfig({ file, environment });
+  return (await loadConfig({ file, environment })).config;
 }
 
 const body = `{ verifier: { verify: async () => undefined }, gateway: { port: 8080 } }`;
@@ -36,6 +36,19 @@ it.each([
   ['JavaScript of another name', 'gateway.mjs', `export default ${body};`],
 ])('a config in %s is read', async (_, name, text) => {
   expect(await load(text, name)).toMatchObject({ gateway: { port: 8080 } });
+});
+
+it('a config that is loaded anew is the one that is there now, with what it imports', async () => {
+  const port = (n: number): Promise<void> =>
+    writeFile(join(folder, 'port.ts'), `export const port: number = ${n};`);
+  await port(1);
+  const text = `import { port } from './port.ts'; export default { ...${body}, gateway: { port } };`;
+  expect(await load(text)).toMatchObject({ gateway: { port: 1 } });
+  await port(2);
+  const file = join(folder, 'authorize.config.ts');
+  expect(await loadConfig({ file, environment, anew: true })).toMatchObject({
+    config: { gateway: { port: 2 } },
+  });
 });
 
 it('the file of a folder is found by its name', async () => {
