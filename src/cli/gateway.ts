@@ -151,7 +151,9 @@ async function reload(running: Gateway, started: CheckedConfig, values: Values):
   const json = values.json === true;
   try {
     const { config } = await readConfig(values, { anew: true });
-    await running.reload(config.tokens);
+    const { tls } = config.gateway;
+    const takesTls = started.gateway.tls !== undefined && tls !== undefined;
+    await running.reload({ ...config.tokens, ...(takesTls && { tls }) });
     const restart = needsRestart(started, config);
     if (json) {
       process.stderr.write(`${JSON.stringify({ reloaded: { providers: providersOf(config), restart } })}\n`);
@@ -169,11 +171,10 @@ async function reload(running: Gateway, started: CheckedConfig, values: Values):
 function needsRestart(started: CheckedConfig, config: CheckedConfig): readonly string[] {
   const { tokens: _, ...before } = started;
   const { tokens: __, ...after } = config;
-  // Loggers are made anew each time.
+  // Loggers are made anew each time, and another certificate is taken on.
+  const ofNoInterest = new Set(['logger', 'audit', 'tls']);
   const text = (value: unknown): string =>
-    JSON.stringify(value, (name, field: unknown) =>
-      name === 'logger' || name === 'audit' ? field !== undefined : field,
-    );
+    JSON.stringify(value, (name, field: unknown) => (ofNoInterest.has(name) ? field !== undefined : field));
   return (['connections', 'key', 'searchPath', 'gateway'] as const).filter(
     (name) => text(before[name]) !== text(after[name]),
   );

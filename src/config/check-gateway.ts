@@ -1,7 +1,8 @@
 import { isIPv6 } from 'node:net';
+import { createSecureContext } from 'node:tls';
 
 import type { GatewayConfig } from './define-config.ts';
-import { kindOf, readSection, type Problems } from './fields.ts';
+import { isFields, kindOf, readSection, type Problems } from './fields.ts';
 
 const ranges = {
   port: [0, 65_535],
@@ -24,6 +25,7 @@ const ranges = {
 const kinds = {
   host: [isHost, 'must be a host name or an address, without a port'],
   operationsHost: [isHost, 'must be a host name or an address, without a port'],
+  tls: [isKeyPair, 'must be { cert, key }: a certificate and its private key, in PEM'],
   logger: [isLogger, 'must be a logger with info() and warn(), such as pino()'],
   audit: [isLogger, 'must be a logger with info() and warn(), such as pino()'],
   tracing: [isBoolean, 'must be true or false'],
@@ -74,6 +76,19 @@ function isLogger(value: unknown): boolean {
     'warn' in value &&
     typeof value.warn === 'function'
   );
+}
+
+/** Also whether the two belong together. */
+function isKeyPair(value: unknown): boolean {
+  try {
+    if (!isFields(value)) return false;
+    const { cert, key } = value;
+    if (typeof cert !== 'string' || typeof key !== 'string') return false;
+    createSecureContext({ cert, key });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isBoolean(value: unknown): boolean {

@@ -68,6 +68,11 @@ export interface GatewayConfig {
   /** Of an answer by HTTP: 1,024 to 268,435,456 bytes. Default: 10,485,760 bytes. */
   readonly maxResultBytes?: number | undefined;
   /**
+   * A certificate, with those that lead to its authority behind it, and its private key, in PEM, such as `readFileSync(path, 'utf8')` gives
+   * them. HTTP, WebSocket and TCP are then served with TLS alone. Default: none.
+   */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  /**
    * For `/healthz`, `/readyz` and `/metrics`: 0 to 65535, where 0 is any that is free. Default: not served. Needs the package
    * `prom-client`.
    */

@@ -40,6 +40,7 @@ const gatewayFields: Names<GatewayConfig> = {
   statementTimeoutMs: true,
   maxBodyBytes: true,
   maxResultBytes: true,
+  tls: true,
   operationsPort: true,
   operationsHost: true,
   logger: true,

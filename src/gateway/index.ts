@@ -1,10 +1,14 @@
 import { createServer } from 'node:http';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
+import { createSecureContext, type SecureContext } from 'node:tls';
 
 import { closeServer, createWireServer, listen } from './listen.ts';
 import { createOperationsServer } from './operations/operations-server.ts';
-import type { SqlServiceOptions, TokenOptions } from './sql-service.ts';
+import type { SqlService, SqlServiceOptions, TokenOptions } from './sql-service.ts';
 
 export type { AuthorizeEvent, Observe, QueryEvent, RefusalEvent } from '../observe.ts';
+import { createTlsDoor, type TlsDoor } from './wire/tls-door.ts';
+
 export type { LineLogger } from '../config/define-config.ts';
 export type { TokenOptions } from './sql-service.ts';
 export { useGateway, type NeonConfigLike } from './use-gateway.ts';
@@ -23,6 +27,23 @@ export interface GatewayOptions extends SqlServiceOptions {
   readonly operationsPort?: number;
   /** Where that port is open. Default: `127.0.0.1`. */
   readonly operationsHost?: string;
+  /**
+   * The certificate for HTTPS, WebSocket and TCP, which are then not served without TLS. Default: none, so that tokens come in the
+   * clear.
+   */
+  readonly tls?: TlsOptions;
+}
+
+/** A certificate of the gateway, with those that lead to its authority behind it, and its private key; in PEM. */
+export interface TlsOptions {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** What a gateway takes on while it runs. */
+export interface ReloadOptions extends TokenOptions {
+  /** In place of the certificate that it has. Default: it stays. */
+  readonly tls?: TlsOptions;
 }
 
 /** Where a gateway listens for something besides HTTP and WebSocket. */
@@ -49,7 +70,7 @@ export interface Gateway {
    *
    * @throws TypeError when an option is wrong; nothing has changed then
    */
-  reload(tokens: TokenOptions): Promise<void>;
+  reload(options: ReloadOptions): Promise<void>;
   /** Stops listening, lets requests and transactions at work end within 10 s, and closes the pools. */
   close(): Promise<void>;
 }
@@ -79,8 +100,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // The parser and the driver load with the first gateway: who imports useGateway alone needs neither.
   const { createSqlService } = await import('./sql-service.ts');
   const service = await createSqlService(options, { withMetrics: operationsPort !== undefined });
-  const server = createServer(slowestRequest, service.handle).on('upgrade', service.upgrade);
-  const socketServer = tcpPort === undefined ? undefined : createWireServer(service.accept);
+  const secured = options.tls && createSecuredServers(options.tls, service);
+  const server = secured?.server ?? createServer(slowestRequest, service.handle);
+  server.on('upgrade', service.upgrade);
+  const socketServer =
+    tcpPort === undefined ? undefined : createWireServer(secured?.door.accept ?? service.accept);
   const operationsServer =
     service.metrics && createOperationsServer({ ...service, metrics: service.metrics });
   try {
@@ -95,24 +119,32 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     let closed: Promise<void> | undefined;
     const authority = authorityOf(host, address.port);
     return {
-      url: `http://${authority}`,
+      url: `${secured ? 'https' : 'http'}://${authority}`,
       port: address.port,
-      webSocketUrl: `ws://${authority}/v2`,
+      webSocketUrl: `${secured ? 'wss' : 'ws'}://${authority}/v2`,
       tcp: tcp && {
         host,
         port: tcp.port,
-        url: `postgresql://${authorityOf(host, tcp.port)}/${encodeURIComponent(service.database)}`,
+        url: `postgresql://${authorityOf(host, tcp.port)}/${encodeURIComponent(service.database)}${secured ? '?sslmode=require' : ''}`,
       },
       operations: operations && {
         host: operationsHost,
         port: operations.port,
         url: `http://${authorityOf(operationsHost, operations.port)}`,
       },
-      reload: (tokens) => service.reload(tokens),
+      reload: async ({ tls, ...tokens }) => {
+        if (tls !== undefined && secured === undefined) {
+          throw new TypeError('reload: tls: the gateway was started without; that takes a restart');
+        }
+        const context = tls && secureContextOf(tls, 'reload');
+        await service.reload(tokens);
+        if (tls !== undefined && context !== undefined) secured?.use(tls, context);
+      },
       close: () =>
         (closed ??= (async () => {
           service.readiness.drain();
           socketServer?.close();
+          secured?.door.close();
           await Promise.all([closeServer(server, 10_000), service.endSessions()]);
           await service.close();
           // The last, since it says that the rest is going.
@@ -123,6 +155,36 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     for (const opened of [server, socketServer, operationsServer]) opened?.close();
     await service.close();
     throw error;
+  }
+}
+
+interface SecuredServers {
+  readonly server: SecureServer;
+  /** In front of the PostgreSQL protocol over TCP. */
+  readonly door: TlsDoor;
+  /** Another certificate, from the next connection on. */
+  use(tls: TlsOptions, context: SecureContext): void;
+}
+
+function createSecuredServers(tls: TlsOptions, service: SqlService): SecuredServers {
+  let secureContext = secureContextOf(tls, 'createGateway');
+  const server = createSecureServer({ ...slowestRequest, cert: tls.cert, key: tls.key }, service.handle);
+  return {
+    server,
+    door: createTlsDoor({ secureContext: () => secureContext, accept: service.accept }),
+    use({ cert, key }, context) {
+      server.setSecureContext({ cert, key });
+      secureContext = context;
+    },
+  };
+}
+
+/** @throws TypeError without a word of what is in it */
+function secureContextOf({ cert, key }: TlsOptions, caller: string): SecureContext {
+  try {
+    return createSecureContext({ cert, key });
+  } catch {
+    throw new TypeError(`${caller}: tls: cert and key must be a certificate and its private key, in PEM`);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import type { Server as SecureServer } from 'node:https';
 import { createServer, type AddressInfo, type Server as SocketServer, type Socket } from 'node:net';
 
 import { AuthorizeError } from '../errors.ts';
@@ -39,7 +40,7 @@ export function createWireServer(accept: (client: Socket) => void): SocketServer
 }
 
 /** Stops: no new connections, idle ones closed at once, those at work after their answer, all after the deadline. */
-export async function closeServer(server: Server, deadlineMs: number): Promise<void> {
+export async function closeServer(server: Server | SecureServer, deadlineMs: number): Promise<void> {
   // Those at work now would otherwise stay open, idle, for 5 s after their answer.
   server.keepAliveTimeout = 1;
   const closed = new Promise<void>((resolve) => {

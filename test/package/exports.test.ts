@@ -190,6 +190,8 @@ const promised: Readonly<Record<string, Exports>> = {
       'Observe',
       'QueryEvent',
       'RefusalEvent',
+      'ReloadOptions',
+      'TlsOptions',
       'TokenOptions',
     ],
   },

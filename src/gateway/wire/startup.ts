@@ -12,9 +12,10 @@ export type Opening =
 export class ProtocolVersionError extends Error {}
 
 const maxStartupBytes = 10_000;
-const cancelRequest = 80_877_102;
-const sslRequest = 80_877_103;
-const gssEncryptionRequest = 80_877_104;
+// What a packet asks for that is no startup packet.
+export const cancelRequest = 80_877_102;
+export const sslRequest = 80_877_103;
+export const gssEncryptionRequest = 80_877_104;
 
 /**
  * Reads packets until one says what the connection is for. Encryption is declined, with the letter that makes a client go

@@ -168,6 +168,10 @@ describe('every wrong field is named, with what it must be', () => {
       ],
     ],
     [
+      { ...right, gateway: { tls: { cert: 'a', key: 'b' } } },
+      ['gateway.tls: must be { cert, key }: a certificate and its private key, in PEM'],
+    ],
+    [
       { ...right, gateway: { operationsHost: 'a/b', logger: 'pino', audit: { info() {} }, tracing: 'yes' } },
       [
         'gateway.operationsHost: must be a host name or an address, without a port',
