@@ -15,6 +15,7 @@ const ranges = {
   maxLifetimeMs: [1_000, 86_400_000],
   maxSessions: [1, 10_000],
   maxSessionsPerSubject: [1, 10_000],
+  burstPerSubject: [1, 1_000_000],
   statementTimeoutMs: [1, 2_147_483_647],
   maxBodyBytes: [1024, 268_435_456],
   maxResultBytes: [1024, 268_435_456],
@@ -25,6 +26,7 @@ const ranges = {
 const kinds = {
   host: [isHost, 'must be a host name or an address, without a port'],
   operationsHost: [isHost, 'must be a host name or an address, without a port'],
+  requestsPerSecondPerSubject: [isRate, 'must be a number from 0.001 to 1000000'],
   tls: [isKeyPair, 'must be { cert, key }: a certificate and its private key, in PEM'],
   logger: [isLogger, 'must be a logger with info() and warn(), such as pino()'],
   audit: [isLogger, 'must be a logger with info() and warn(), such as pino()'],
@@ -89,6 +91,10 @@ function isKeyPair(value: unknown): boolean {
   } catch {
     return false;
   }
+}
+
+function isRate(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0.001 && value <= 1_000_000;
 }
 
 function isBoolean(value: unknown): boolean {

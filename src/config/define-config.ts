@@ -61,6 +61,13 @@ export interface GatewayConfig {
   readonly maxSessions?: number | undefined;
   /** How many of these one person may have: 1 to 10,000. Default: half of them. */
   readonly maxSessionsPerSubject?: number | undefined;
+  /**
+   * How often one person may ask, on average: requests by HTTP, sessions, and statements in them: 0.001 to 1,000,000. Default:
+   * no limit.
+   */
+  readonly requestsPerSecondPerSubject?: number | undefined;
+  /** How many of these may come at once after a pause: 1 to 1,000,000. Default: twice as many as in a second. */
+  readonly burstPerSubject?: number | undefined;
   /** A statement that runs longer is cancelled: 1 to 2,147,483,647 ms. Default: 30,000 ms. */
   readonly statementTimeoutMs?: number | undefined;
   /** Of a request, and of a message over WebSocket and TCP: 1,024 to 268,435,456 bytes. Default: 10,485,760 bytes. */

@@ -37,6 +37,8 @@ const gatewayFields: Names<GatewayConfig> = {
   maxLifetimeMs: true,
   maxSessions: true,
   maxSessionsPerSubject: true,
+  requestsPerSecondPerSubject: true,
+  burstPerSubject: true,
   statementTimeoutMs: true,
   maxBodyBytes: true,
   maxResultBytes: true,

@@ -9,6 +9,7 @@ import { createMetrics, type Metrics } from './operations/metrics.ts';
 import { createReadiness, type Readiness } from './operations/readiness.ts';
 import { auditStatements, logStatements } from './operations/statement-log.ts';
 import { traceStatements } from './operations/tracing.ts';
+import { RateLimit } from './rate-limit.ts';
 import { createRolePools } from './role-pools.ts';
 import { createStatementPolicy } from './statement-policy.ts';
 import { createUpgradeHandler, type UpgradeHandler } from './wire/web-socket.ts';
@@ -52,6 +53,13 @@ export interface SqlServiceOptions extends TokenOptions {
   readonly maxSessions?: number;
   /** How many of these one person may have; others are refused (SQLSTATE 53300). Default: half of `maxSessions`. */
   readonly maxSessionsPerSubject?: number;
+  /**
+   * How often one person may ask, on average: requests by HTTP, sessions, and statements in them; others are refused (SQLSTATE
+   * 53400). Default: no limit. Each process counts for itself.
+   */
+  readonly requestsPerSecondPerSubject?: number;
+  /** How many of these may come at once after a pause. Default: twice as many as in a second, and at least one. */
+  readonly burstPerSubject?: number;
   /** A statement that runs longer is cancelled. Default: 30,000 ms. */
   readonly statementTimeoutMs?: number;
   /** Where tables without a schema are looked for. Default: `public, pg_temp`, so that a temporary table hides none. */
@@ -126,7 +134,7 @@ export async function createSqlService(
     searchPath: options.searchPath ?? 'public, pg_temp',
     maxBodyBytes: options.maxBodyBytes ?? tenMebibytes,
   };
-  const shared = { ...limits, connections, database, verifier, observe };
+  const shared = { ...limits, connections, database, verifier, observe, rateLimit: rateLimitOf(options) };
   const key = (): Promise<SealKey> => (sealKey ??= createSealKey(newest));
   const { maxConnections = 10, maxSessions = 50 } = options;
   const pools = createRolePools({
@@ -172,6 +180,18 @@ export async function createSqlService(
       await pools.close();
     },
   };
+}
+
+function rateLimitOf({
+  requestsPerSecondPerSubject: requestsPerSecond,
+  burstPerSubject,
+}: SqlServiceOptions): RateLimit | undefined {
+  if (requestsPerSecond === undefined) return undefined;
+  if (!(requestsPerSecond > 0))
+    throw new TypeError('createGateway: requestsPerSecondPerSubject must be above 0');
+  const burst = burstPerSubject ?? Math.max(1, Math.ceil(requestsPerSecond * 2));
+  if (!(burst >= 1)) throw new TypeError('createGateway: burstPerSubject must be at least 1');
+  return new RateLimit({ requestsPerSecond, burst });
 }
 
 function verifierOf({ providers, verifier }: TokenOptions, metrics: Metrics | undefined): Verifier {

@@ -7,6 +7,7 @@ import type { Verifier } from '../../jwt/index.ts';
 import { watch, type Observe } from '../../observe.ts';
 import type { Identity } from '../../session/identity.ts';
 import { fingerprintOf } from '../fingerprint.ts';
+import type { RateLimit } from '../rate-limit.ts';
 import { Refusal } from '../refusal.ts';
 import type { RolePool, RolePools } from '../role-pools.ts';
 import type { StatementPolicy } from '../statement-policy.ts';
@@ -29,6 +30,7 @@ export interface SqlHandlerOptions {
   readonly verifier: Verifier;
   readonly assertAllowed: StatementPolicy;
   readonly observe: Observe | undefined;
+  readonly rateLimit: RateLimit | undefined;
   readonly maxBodyBytes: number;
   readonly maxResultBytes: number;
 }
@@ -111,6 +113,8 @@ async function answerSql(
       const pool = poolFor(headers, options);
       const identity = await identify(headers, options.verifier);
       identified(identity);
+      const verdict = options.rateLimit?.refuses(identity);
+      if (verdict !== undefined) throw new Refusal(verdict.message, verdict);
       read = parseBody(await readBody(request, options.maxBodyBytes), headers.arrayMode);
       return runQueries({ pool, identity, headers, body: read, signal }, options);
     },

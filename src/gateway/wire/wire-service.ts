@@ -7,6 +7,7 @@ import type { Identity } from '../../session/identity.ts';
 import { ReusableSeals } from '../../session/reusable-seals.ts';
 import type { SealKey } from '../../session/seal-key.ts';
 import { withPinnedSettings } from '../pinned-settings.ts';
+import type { RateLimit } from '../rate-limit.ts';
 import { Refusal } from '../refusal.ts';
 import { authenticate, judgeSettings, type SessionTarget } from './authenticate.ts';
 import { openBackendConnection, type BackendConnection } from './backend-connection.ts';
@@ -26,6 +27,7 @@ export interface WireServiceOptions {
   readonly statementTimeoutMs: number;
   readonly searchPath: string;
   readonly observe: Observe | undefined;
+  readonly rateLimit: RateLimit | undefined;
   /** Backends that sessions may hold, in all. */
   readonly maxSessions: number;
   readonly maxSessionsPerSubject: number;
@@ -53,7 +55,7 @@ const shutdown: messages.ErrorFields = {
 };
 
 export async function createWireService(options: WireServiceOptions): Promise<WireService> {
-  const { connections, database, verifier, observe, maxMessageBytes } = options;
+  const { connections, database, verifier, observe, rateLimit, maxMessageBytes } = options;
   const roles = Object.keys(connections);
   const policy = await createWirePolicy();
   const seals = new ReusableSeals(options.key);
@@ -84,6 +86,8 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
         const target = judgeSettings(opening.settings, { roles, database });
         const identity = await authenticate(target.role, { client, input, verifier });
         identified(identity);
+        const verdict = rateLimit?.refuses(identity);
+        if (verdict !== undefined) throw new Refusal(verdict.message, verdict);
         if (isClosing) throw new Refusal('the gateway is shutting down', { code: '57P03' });
         places.take(identity);
         try {
@@ -117,7 +121,7 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
     }
     const { identity, backend } = begun;
     const key = { processId: randomInt(1, 2 ** 31), secret: randomInt(-(2 ** 31), 2 ** 31) };
-    session = new WireSession({ client, input, backend, identity, seals, policy, observe });
+    session = new WireSession({ client, input, backend, identity, seals, policy, observe, rateLimit });
     sessions.set(cancelKey(key), session);
     try {
       client.write(greeting(backend, key));

@@ -5,6 +5,7 @@ import { watch } from '../../observe.ts';
 import type { Identity } from '../../session/identity.ts';
 import type { ReusableSeals } from '../../session/reusable-seals.ts';
 import { fingerprintOf } from '../fingerprint.ts';
+import type { RateLimit } from '../rate-limit.ts';
 import type { Verdict } from '../statement-policy.ts';
 import { Answers, fieldOf, type Awaited, type TransactionStatus } from './answers.ts';
 import type { BackendConnection } from './backend-connection.ts';
@@ -28,6 +29,7 @@ export interface WireSessionOptions {
   readonly seals: ReusableSeals;
   readonly policy: WirePolicy;
   readonly observe: Observe | undefined;
+  readonly rateLimit: RateLimit | undefined;
 }
 
 // Enough for any application; what a client holds here, Postgres holds too.
@@ -58,6 +60,7 @@ export class WireSession {
   readonly #identity: Identity;
   readonly #policy: WirePolicy;
   readonly #observe: Observe | undefined;
+  readonly #rateLimit: RateLimit | undefined;
   readonly #answers: Answers;
   readonly #seal: SealInSession;
   /** Prepared by a Parse, by name. What was prepared by PREPARE is not here, and is none that begins or ends anything. */
@@ -74,13 +77,14 @@ export class WireSession {
   #wake: () => void = ignore;
   #expiry: NodeJS.Timeout | undefined;
 
-  constructor({ client, input, backend, identity, seals, policy, observe }: WireSessionOptions) {
+  constructor({ client, input, backend, identity, seals, policy, observe, rateLimit }: WireSessionOptions) {
     this.#client = client;
     this.#input = input;
     this.#backend = backend;
     this.#identity = identity;
     this.#policy = policy;
     this.#observe = observe;
+    this.#rateLimit = rateLimit;
     this.#seal = new SealInSession(identity, backend.login, seals);
     this.#answers = new Answers({
       pass: (bytes) => {
@@ -274,7 +278,9 @@ export class WireSession {
   async #runSimpleQuery(text: string): Promise<void> {
     this.#statements.delete('');
     const judged = this.#policy(text);
-    const verdict = 'verdict' in judged ? judged.verdict : this.#refusesExecute(judged.statements);
+    const verdict =
+      this.#rateLimit?.refuses(this.#identity) ??
+      ('verdict' in judged ? judged.verdict : this.#refusesExecute(judged.statements));
     if (verdict !== undefined || 'verdict' in judged) {
       this.#refuse({ command: commandOf(text), text }, verdict ?? { message: 'refused' });
     } else {
@@ -353,6 +359,11 @@ export class WireSession {
   async #execute({ body, bytes }: ClientMessage): Promise<void> {
     const [portal] = textsOf(body, 1);
     const statement = this.#portals.get(portal) ?? { effect: 'none', command: 'FETCH' };
+    const verdict = this.#rateLimit?.refuses(this.#identity);
+    if (verdict !== undefined) {
+      this.#refuse(statement, verdict);
+      return;
+    }
     await this.#ahead(statement.effect, true);
     this.#send(bytes, { kind: 'execute', audience: 'client', ...this.#watchExecution(statement) });
     await this.#sent(statement.effect);

@@ -143,6 +143,27 @@ it('one person cannot have all sessions', async () => {
   await ofBob.end();
 });
 
+it('one person who asks too often is refused with 53400, by HTTP and in a session, which goes on', async () => {
+  const gateway = await start({ requestsPerSecondPerSubject: 0.001, burstPerSubject: 2 });
+  const answers = [1, 2, 3].map(async () => ask(gateway, 'alice', 'select 1'));
+  expect((await Promise.all(answers)).filter(({ code }) => code === '53400')).toHaveLength(1);
+  expect(await ask(gateway, 'bob', 'select 1')).toMatchObject({ rowCount: 1 });
+
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: gateway.tcp?.port ?? 0,
+    database: database.name,
+    user: 'authenticated',
+    password: await issuer.token('carol'),
+  });
+  await client.connect();
+  expect((await client.query('select $1::int as n', [1])).rows).toEqual([{ n: 1 }]);
+  const refused = { code: '53400', message: 'too many requests of one person' };
+  await expect(client.query('select $1::int as n', [2])).rejects.toMatchObject(refused);
+  await expect(client.query('select 3 as n')).rejects.toMatchObject(refused);
+  await client.end();
+});
+
 it('a request that comes while Postgres takes no connections is answered as soon as it does', async () => {
   const door = await openDoor(database.authenticatedUrl);
   cleanup.push(() => door.close());

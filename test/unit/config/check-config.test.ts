@@ -168,6 +168,10 @@ describe('every wrong field is named, with what it must be', () => {
       ],
     ],
     [
+      { ...right, gateway: { requestsPerSecondPerSubject: 0 } },
+      ['gateway.requestsPerSecondPerSubject: must be a number from 0.001 to 1000000'],
+    ],
+    [
       { ...right, gateway: { tls: { cert: 'a', key: 'b' } } },
       ['gateway.tls: must be { cert, key }: a certificate and its private key, in PEM'],
     ],
