@@ -118,7 +118,7 @@ async function start(
   for (const { role, url, source } of config.connections) {
     signal.throwIfAborted();
     onProgress(`trying the connection of ${role}`);
-    await tryIdentity({ role, url, source, key: config.key });
+    await tryIdentity({ role, url, source, key: config.key, pooled: config.pooler !== undefined });
   }
   signal.throwIfAborted();
   const running = await createGateway({
@@ -129,6 +129,7 @@ async function start(
     ...(operationsPort !== undefined && { operationsPort }),
     ...config.tokens,
     ...(config.searchPath !== undefined && { searchPath: config.searchPath }),
+    ...(config.pooler !== undefined && { pooler: config.pooler }),
     connections: Object.fromEntries(config.connections.map(({ role, url }) => [role, url])),
     key: config.key,
     ...(values.log === true && { observe: values.json === true ? logStatementAsJson : logStatement }),
@@ -175,7 +176,7 @@ function needsRestart(started: CheckedConfig, config: CheckedConfig): readonly s
   const ofNoInterest = new Set(['logger', 'audit', 'tls']);
   const text = (value: unknown): string =>
     JSON.stringify(value, (name, field: unknown) => (ofNoInterest.has(name) ? field !== undefined : field));
-  return (['connections', 'key', 'searchPath', 'gateway'] as const).filter(
+  return (['connections', 'key', 'searchPath', 'pooler', 'gateway'] as const).filter(
     (name) => text(before[name]) !== text(after[name]),
   );
 }

@@ -16,6 +16,8 @@ export interface CheckedConfig {
   readonly tokens: { readonly providers: readonly Provider[] } | { readonly verifier: Verifier };
   /** As Postgres takes it; undefined for the default. */
   readonly searchPath: string | undefined;
+  /** What the connections lead to. */
+  readonly pooler: 'transaction' | undefined;
   /** What the file says, without defaults. */
   readonly gateway: GatewaySettings;
 }
@@ -46,13 +48,14 @@ function checkFields(
   if (database === undefined) return undefined;
   const key = checkKey(database['key'], environment, problems);
   const searchPath = checkSearchPath(database['searchPath'], problems);
+  const pooler = checkPooler(database['pooler'], gateway, problems);
   const connections = checkConnections(fields['roles'], database['connections'], environment, problems);
   if (tokens !== undefined && 'providers' in tokens) {
     for (const { role } of connections) requireProvider(role, tokens.providers, problems);
   }
   return key === undefined || tokens === undefined
     ? undefined
-    : { connections, key, tokens, searchPath, gateway };
+    : { connections, key, tokens, searchPath, pooler, gateway };
 }
 
 function checkTokens(
@@ -119,6 +122,19 @@ function checkSearchPath(value: unknown, problems: Problems): string | undefined
   });
   // Postgres looks first at what is not named.
   return [...schemas, 'pg_temp'].join(', ');
+}
+
+function checkPooler(
+  value: unknown,
+  { tcpPort }: GatewaySettings,
+  problems: Problems,
+): 'transaction' | undefined {
+  if (value === undefined) return undefined;
+  if (value !== 'transaction') return problems.report('database.pooler', "must be 'transaction'");
+  if (tcpPort !== undefined) {
+    problems.report('gateway.tcpPort', 'is not served behind a transaction pooler; leave it out');
+  }
+  return value;
 }
 
 function isSchemaName(value: unknown): value is string {

@@ -35,6 +35,11 @@ export interface DatabaseConfig {
    * none can stand in front of a real one. Default: `['public']`.
    */
   readonly searchPath?: readonly string[] | undefined;
+  /**
+   * `'transaction'` where the connections lead to PgBouncer with `pool_mode = transaction`, or another pooler like it. The gateway then
+   * serves requests by HTTP alone. Default: none; each connection is one backend.
+   */
+  readonly pooler?: 'transaction' | undefined;
 }
 
 /** Where the gateway listens, and its limits. */

@@ -24,7 +24,12 @@ const configFields: Names<AuthorizeConfig> = {
   roles: true,
   gateway: true,
 };
-const databaseFields: Names<DatabaseConfig> = { connections: true, key: true, searchPath: true };
+const databaseFields: Names<DatabaseConfig> = {
+  connections: true,
+  key: true,
+  searchPath: true,
+  pooler: true,
+};
 const gatewayFields: Names<GatewayConfig> = {
   host: true,
   port: true,

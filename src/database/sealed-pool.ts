@@ -111,7 +111,10 @@ export class SealedPool {
       const reusable = this.#seals.find(identity, login) ?? (await this.#seals.make(identity, login));
       const opened = [...before, this.#prologue(reusable), ...steps];
       clean = Promise.resolve(false);
-      const leavesNothing = this.#leavesNothing(plain, login);
+      // What is said of a transaction needs one.
+      const isTransaction =
+        this.#pooled && before.some(({ transactionControl }) => transactionControl === true);
+      const leavesNothing = !isTransaction && this.#leavesNothing(plain, login);
       const flushed =
         leavesNothing || pooled === undefined
           ? await flush(client, opened, {
@@ -292,7 +295,10 @@ function unreachable(role: string): (failure: unknown) => never {
 export interface RunOptions extends Omit<FlushOptions, 'followUp'> {
   /** Told which connection the statements go to, before they do; perhaps a second time. */
   readonly taken?: (client: PgClient) => void;
-  /** Runs ahead of the prologue, such as a START TRANSACTION with its isolation level. */
+  /**
+   * Runs ahead of the prologue, such as a START TRANSACTION with its isolation level. Where `pooled`, there is a transaction
+   * already, and it is a SET TRANSACTION.
+   */
   readonly before?: readonly FlushStep[];
 }
 

@@ -15,6 +15,8 @@ export interface TryIdentityOptions {
   readonly source: string;
   /** `AUTHORIZE_KEY`. */
   readonly key: string;
+  /** Each transaction may have another backend. Default: false. */
+  readonly pooled?: boolean;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface TryIdentityOptions {
  * @throws AuthorizeError naming the role: `ERR_DATABASE_UNREACHABLE`, `ERR_LOGIN_ROLE`, `ERR_LOGIN_PRIVILEGED`,
  *   `ERR_MIGRATIONS_MISSING`, `ERR_SERVER_UNSUPPORTED`, `ERR_KEY_NOT_INSTALLED`
  */
-export async function tryIdentity({ role, url, source, key }: TryIdentityOptions): Promise<void> {
+export async function tryIdentity({ role, url, source, key, pooled }: TryIdentityOptions): Promise<void> {
   await withConnection(url, `${source} (the role '${role}')`, async (client) => {
     const login = await inspectLogin(async (statement) => (await client.query<LoginRow>(statement)).rows);
     assertLoginIsRole(login, role, `connect as '${role}' with the URL that drizzle-authorize setup wrote`);
@@ -33,7 +35,7 @@ export async function tryIdentity({ role, url, source, key }: TryIdentityOptions
     const { database, backendPid } = login;
     const text = await seal({ role, claims: {} }, await createSealKey(newest), {
       database,
-      backendPid,
+      backendPid: pooled === true ? 0 : backendPid,
       nowSeconds,
     });
     try {

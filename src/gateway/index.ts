@@ -97,6 +97,11 @@ const slowestRequest = { headersTimeout: 15_000, requestTimeout: 30_000, connect
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { host = '127.0.0.1', port = 4444, tcpPort, operationsPort, operationsHost = '127.0.0.1' } = options;
+  if (options.pooler !== undefined && tcpPort !== undefined) {
+    throw new TypeError(
+      'createGateway: tcpPort: sessions are not served behind a transaction pooler; leave it out',
+    );
+  }
   // The parser and the driver load with the first gateway: who imports useGateway alone needs neither.
   const { createSqlService } = await import('./sql-service.ts');
   const service = await createSqlService(options, { withMetrics: operationsPort !== undefined });

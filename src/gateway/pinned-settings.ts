@@ -1,3 +1,5 @@
+import { quoteLiteral } from '../database/quote-literal.ts';
+
 export interface PinnedSettingsOptions {
   readonly statementTimeoutMs: number;
   readonly searchPath: string;
@@ -13,11 +15,33 @@ export interface PinnedSettingsOptions {
  *
  * @see https://www.postgresql.org/docs/current/config-setting.html#CONFIG-SETTING-SHELL
  */
-export function withPinnedSettings(
-  connectionString: string,
-  { statementTimeoutMs, searchPath, settings = {} }: PinnedSettingsOptions,
-): string {
-  const pinned: Readonly<Record<string, string>> = {
+export function withPinnedSettings(connectionString: string, options: PinnedSettingsOptions): string {
+  const startup = Object.entries(pinned(options))
+    .map(([name, value]) => `-c ${name}=${value.replaceAll('\\', '\\\\').replaceAll(' ', '\\ ')}`)
+    .join(' ');
+  const url = new URL(connectionString);
+  const own = url.searchParams.get('options');
+  url.searchParams.set('options', own === null ? startup : `${own} ${startup}`);
+  return url.href;
+}
+
+/**
+ * The statement that pins the same in one transaction, for where a startup packet may have none, as behind PgBouncer. Behind it
+ * a statement can change them for itself.
+ */
+export function pinInTransaction(options: PinnedSettingsOptions): string {
+  const calls = Object.entries(pinned(options)).map(
+    ([name, value]) => `pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, true)`,
+  );
+  return `SELECT ${calls.join(', ')}`;
+}
+
+function pinned({
+  statementTimeoutMs,
+  searchPath,
+  settings = {},
+}: PinnedSettingsOptions): Readonly<Record<string, string>> {
+  return {
     search_path: searchPath,
     statement_timeout: String(statementTimeoutMs),
     lock_timeout: '0',
@@ -32,11 +56,4 @@ export function withPinnedSettings(
     extra_float_digits: '1',
     ...settings,
   };
-  const startup = Object.entries(pinned)
-    .map(([name, value]) => `-c ${name}=${value.replaceAll('\\', '\\\\').replaceAll(' ', '\\ ')}`)
-    .join(' ');
-  const url = new URL(connectionString);
-  const own = url.searchParams.get('options');
-  url.searchParams.set('options', own === null ? startup : `${own} ${startup}`);
-  return url.href;
 }

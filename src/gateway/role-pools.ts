@@ -12,7 +12,7 @@ import { cancelBackend, type Cancellable } from './cancel-backend.ts';
 import { FairQueue } from './fair-queue.ts';
 import { PatientPool } from './patient-pool.ts';
 import { personOf } from './person.ts';
-import { withPinnedSettings } from './pinned-settings.ts';
+import { pinInTransaction, withPinnedSettings } from './pinned-settings.ts';
 
 export interface RolePoolsOptions {
   /** A connection URL for each identity role that is served, logged in as that role. */
@@ -26,6 +26,7 @@ export interface RolePoolsOptions {
   readonly maxLifetimeMs: number;
   readonly statementTimeoutMs: number;
   readonly searchPath: string;
+  readonly pooler: 'transaction' | undefined;
 }
 
 /** One pool a role. */
@@ -51,7 +52,9 @@ export function createRolePools(options: RolePoolsOptions): RolePools {
   };
 }
 
-export interface RunForPersonOptions extends Omit<RunOptions, 'taken'> {
+export interface RunForPersonOptions extends Omit<RunOptions, 'taken' | 'before'> {
+  /** The modes of START TRANSACTION: the statements are one transaction, whatever they are. */
+  readonly transaction?: readonly string[];
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
 }
@@ -71,12 +74,17 @@ export class RolePool {
   readonly #pool: pg.Pool;
   readonly #sealed: SealedPool;
   readonly #queue: FairQueue;
+  /** Pins the settings in each transaction; undefined where the connection has them pinned. */
+  readonly #pins: FlushStep | undefined;
 
   constructor(role: string, options: RolePoolsOptions) {
     this.#role = role;
     const { maxConnections, maxConnectionsPerSubject, maxWaiting, waitTimeoutMs } = options;
+    const url = options.connections[role] ?? '';
+    const pooled = options.pooler === 'transaction';
+    this.#pins = pooled ? { text: pinInTransaction(options), internal: true } : undefined;
     this.#pool = new pg.Pool({
-      connectionString: withPinnedSettings(options.connections[role] ?? '', options),
+      connectionString: pooled ? url : withPinnedSettings(url, options),
       max: maxConnections,
       connectionTimeoutMillis: waitTimeoutMs,
       idleTimeoutMillis: options.idleTimeoutMs,
@@ -88,6 +96,7 @@ export class RolePool {
       pool: new PatientPool(this.#pool, waitTimeoutMs),
       role,
       key: options.key,
+      pooled,
       loadJudge: loadStatementJudge,
     });
     this.#queue = new FairQueue({
@@ -107,7 +116,7 @@ export class RolePool {
   async run(
     identity: Identity,
     steps: readonly FlushStep[],
-    { signal, ...options }: RunForPersonOptions,
+    { signal, transaction, ...options }: RunForPersonOptions,
   ): Promise<readonly Result[]> {
     const person = personOf(identity);
     await this.#queue.enter(person, signal);
@@ -122,12 +131,25 @@ export class RolePool {
         signal.addEventListener('abort', stop);
         if (signal.aborted) stop();
       };
-      return await this.#sealed.run(identity, steps, { ...options, taken });
+      return await this.#sealed.run(
+        identity,
+        transaction === undefined || this.#pins !== undefined ? steps : [...steps, commit],
+        { ...options, taken, before: this.#before(transaction) },
+      );
     } finally {
       if (stop !== undefined) signal.removeEventListener('abort', stop);
       // What resets the connection is under way: whoever is next waits for no more than that.
       this.#queue.leave(person);
     }
+  }
+
+  #before(transaction: readonly string[] | undefined): readonly FlushStep[] {
+    if (this.#pins === undefined) {
+      return transaction === undefined ? [] : [control(['START TRANSACTION', transaction.join(', ')])];
+    }
+    // There is a transaction already.
+    const modes = transaction?.length === 0 ? ['ISOLATION LEVEL READ COMMITTED'] : transaction;
+    return modes === undefined ? [this.#pins] : [control(['SET TRANSACTION', modes.join(', ')]), this.#pins];
   }
 
   get counts(): PoolCounts {
@@ -143,6 +165,12 @@ export class RolePool {
   async close(): Promise<void> {
     await this.#pool.end();
   }
+}
+
+const commit = control(['COMMIT']);
+
+function control(words: readonly string[]): FlushStep {
+  return { text: words.join(' ').trimEnd(), internal: true, transactionControl: true };
 }
 
 function giveUp(client: PgClient): void {

@@ -31,6 +31,14 @@ export interface SqlServiceOptions extends TokenOptions {
   readonly connections: Readonly<Record<string, string>>;
   /** The sealing key, or several separated by commas, newest first. Default: the environment's `AUTHORIZE_KEY`. */
   readonly key?: string;
+  /**
+   * `'transaction'`: the connections lead to PgBouncer with `pool_mode = transaction`, or to another pooler that gives each
+   * transaction a backend of its own. As with `withAuth()`, each request is one transaction, and clears away in it what it may leave;
+   * a seal is good on every backend for its minute. Settings are pinned in each transaction, since PgBouncer takes none at the
+   * start. Requests by HTTP alone are served: a session needs a backend of its own. Set `server_reset_query_always = 1` in
+   * pgbouncer.ini where others use the same pooler. Default: none.
+   */
+  readonly pooler?: 'transaction';
   /** Connections to Postgres for requests by HTTP, for each role. Default: 10. */
   readonly maxConnections?: number;
   /**
@@ -110,6 +118,8 @@ export async function createSqlService(
   { withMetrics = false }: { readonly withMetrics?: boolean } = {},
 ): Promise<SqlService> {
   const { connections, logger, audit } = options;
+  if (options.pooler !== undefined && options.pooler !== 'transaction')
+    throw new TypeError(`createGateway: pooler must be 'transaction'`);
   const database = databaseOf(connections);
   const [newest] = parseAuthorizeKey(options.key ?? process.env.AUTHORIZE_KEY);
   let sealKey: Promise<SealKey> | undefined;
@@ -132,6 +142,7 @@ export async function createSqlService(
   const limits = {
     statementTimeoutMs: options.statementTimeoutMs ?? 30_000,
     searchPath: options.searchPath ?? 'public, pg_temp',
+    pooler: options.pooler,
     maxBodyBytes: options.maxBodyBytes ?? tenMebibytes,
   };
   const shared = { ...limits, connections, database, verifier, observe, rateLimit: rateLimitOf(options) };

@@ -171,7 +171,7 @@ async function runQueries(
   }));
   if (!isBatch) return pool.run(identity, steps, { maxResultBytes, signal });
   if (queries.length === 0) return [];
-  return pool.run(identity, [...steps, commit], { maxResultBytes, signal, before: [begin(headers.batch)] });
+  return pool.run(identity, steps, { maxResultBytes, signal, transaction: modesOf(headers.batch) });
 }
 
 function kindOf(query: SqlQuery | undefined): string {
@@ -194,19 +194,12 @@ const visitor: Identity = Object.freeze({ role: 'anonymous', claims: Object.free
 
 const asText: TypeParsers = { getTypeParser: () => (value) => value };
 
-const commit: FlushStep = { text: 'COMMIT', internal: true, transactionControl: true };
-
-function begin({ isolationLevel, readOnly, deferrable }: BatchOptions): FlushStep {
-  const modes = [
+function modesOf({ isolationLevel, readOnly, deferrable }: BatchOptions): readonly string[] {
+  return [
     ...(isolationLevel ? [`ISOLATION LEVEL ${isolationLevels[isolationLevel]}`] : []),
     ...(readOnly ? ['READ ONLY'] : []),
     ...(deferrable ? ['DEFERRABLE'] : []),
   ];
-  return {
-    text: ['START TRANSACTION', modes.join(', ')].join(' ').trimEnd(),
-    internal: true,
-    transactionControl: true,
-  };
 }
 
 function batchEcho({ isolationLevel, readOnly, deferrable }: BatchOptions): Record<string, string> {

@@ -26,6 +26,7 @@ export interface WireServiceOptions {
   readonly key: () => Promise<SealKey>;
   readonly statementTimeoutMs: number;
   readonly searchPath: string;
+  readonly pooler: 'transaction' | undefined;
   readonly observe: Observe | undefined;
   readonly rateLimit: RateLimit | undefined;
   /** Backends that sessions may hold, in all. */
@@ -83,6 +84,10 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
       observe,
       { entry: 'gateway', role: roles.includes(role) ? role : '', statement: () => '', outcomes: () => [] },
       async (identified) => {
+        if (options.pooler !== undefined) {
+          const hint = 'Ask by HTTP.';
+          throw new Refusal('sessions are not served behind a transaction pooler', { code: '0A000', hint });
+        }
         const target = judgeSettings(opening.settings, { roles, database });
         const identity = await authenticate(target.role, { client, input, verifier });
         identified(identity);

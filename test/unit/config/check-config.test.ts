@@ -171,6 +171,11 @@ describe('every wrong field is named, with what it must be', () => {
       { ...right, gateway: { requestsPerSecondPerSubject: 0 } },
       ['gateway.requestsPerSecondPerSubject: must be a number from 0.001 to 1000000'],
     ],
+    [{ ...right, database: { pooler: 'session' } }, ["database.pooler: must be 'transaction'"]],
+    [
+      { ...right, database: { pooler: 'transaction' }, gateway: { tcpPort: 0 } },
+      ['gateway.tcpPort: is not served behind a transaction pooler; leave it out'],
+    ],
     [
       { ...right, gateway: { tls: { cert: 'a', key: 'b' } } },
       ['gateway.tls: must be { cert, key }: a certificate and its private key, in PEM'],
@@ -194,7 +199,7 @@ describe('every wrong field is named, with what it must be', () => {
     [{ ...right, database: 'app' }, ['database: must be an object']],
     [
       { ...right, database: { url: secret } },
-      ['database.url: is unknown; the fields are connections, key, searchPath'],
+      ['database.url: is unknown; the fields are connections, key, searchPath, pooler'],
     ],
     [
       { ...right, database: { key: secret } },
