@@ -1,11 +1,12 @@
+import cluster from 'node:cluster';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { CheckedConfig } from '../config/check-config.ts';
-import { isHost } from '../config/check-gateway.ts';
+import { isHost, type GatewaySettings } from '../config/check-gateway.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { tryIdentity } from '../database/try-identity.ts';
 import { AuthorizeError } from '../errors.ts';
-import { createGateway, type Gateway } from '../gateway/index.ts';
+import { createGateway, type Gateway, type GatewayOptions } from '../gateway/index.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
 import { readEnvironment } from './env-file.ts';
 import { parsePort } from './port.ts';
@@ -13,6 +14,7 @@ import { logStatement, logStatementAsJson } from './statement-log.ts';
 import { listenForReload } from './reload-signal.ts';
 import { aborted, listenForStop } from './stop-signal.ts';
 import { print, printDone, printError, printProgress } from './terminal.ts';
+import { runWorkers, workerPlace, type WorkerPlace } from './workers.ts';
 
 const options = {
   config: { type: 'string' },
@@ -21,6 +23,7 @@ const options = {
   'tcp-port': { type: 'string' },
   'operations-port': { type: 'string' },
   'read-env': { type: 'string' },
+  workers: { type: 'string', default: '1' },
   log: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
@@ -43,6 +46,9 @@ Usage: drizzle-authorize gateway [options]
                      gateway.operationsPort of the config; default none
   --read-env FILE    take variables from there that the environment does not have:
                      what setup --write-env FILE wrote
+  --workers N        serve with N processes, 1 to 64, such as one for each core; they share the
+                     limits on connections and sessions. Each has an --operations-port of its
+                     own, from the given one on; default 1
   --log              a line on stderr for each statement: role, kind, rows or the code of the
                      refusal, time; with --json one object a line
   --json             print one line of JSON when ready: http, ws, tcp, operations, roles,
@@ -67,17 +73,35 @@ export const gateway: Command = {
   async run(args): Promise<ExitCode> {
     const values = parseOptions(args, options);
     const json = values.json === true;
-    const stop = process.stdout.isTTY ? listenForStop() : listenForStop(['SIGINT', 'SIGTERM']);
+    const workers = parseWorkers(values.workers);
+    const worker = workerPlace();
+    if (workers > 1 && worker === undefined) return runWorkers(workers);
+    const speaks = worker === undefined || worker.place === 0;
+    const stop = listenForStop([
+      'SIGTERM',
+      ...(worker === undefined ? (['SIGINT'] as const) : []),
+      ...(process.stdout.isTTY ? (['SIGHUP'] as const) : []),
+    ]);
     // Before it can do anything, a signal must not end it.
     const reloads = listenForReload();
     try {
-      const { running, config, file } = await start(values, json ? () => {} : printProgress, stop.signal);
-      reloads.begin(file, () => reload(running, config, values));
-      if (json) print(JSON.stringify(readyOf(running, config)));
-      else printReady(running, config);
-      await aborted(stop.signal);
+      const { running, config, file } = await start(values, {
+        worker,
+        onProgress: json || !speaks ? ignore : printProgress,
+        signal: stop.signal,
+      });
+      worker?.onCancel((key) => {
+        running.cancel(key);
+      });
+      reloads.begin(file, () => reload(running, config, { json, speaks }, values));
+      const own = running.operations?.url;
+      const stopped = aborted(stop.signal);
+      const alone = own === undefined ? [] : [own];
+      const all = await Promise.race([worker?.ready(own ?? null) ?? alone, stopped]);
+      if (all !== undefined) announce({ running, config, operations: all }, { json });
+      await stopped;
       reloads.dispose();
-      if (!json) printProgress('stopping: requests at work have 10 s');
+      if (!json && speaks) printProgress('stopping: requests at work have 10 s');
       return await drain(running);
     } catch (error) {
       // Interrupted while starting: what failed is what was being stopped, as asked.
@@ -86,6 +110,7 @@ export const gateway: Command = {
     } finally {
       stop.dispose();
       reloads.dispose();
+      worker?.leave();
     }
   },
 };
@@ -97,11 +122,13 @@ interface Started {
   readonly file: string;
 }
 
-async function start(
-  values: Values,
-  onProgress: (what: string) => void,
-  signal: AbortSignal,
-): Promise<Started> {
+interface StartOptions {
+  readonly worker: WorkerPlace | undefined;
+  readonly onProgress: (what: string) => void;
+  readonly signal: AbortSignal;
+}
+
+async function start(values: Values, { worker, onProgress, signal }: StartOptions): Promise<Started> {
   const { host } = values;
   const port = values.port === undefined ? undefined : parsePort(values.port);
   const tcpPort = values['tcp-port'] === undefined ? undefined : parsePort(values['tcp-port'], '--tcp-port');
@@ -127,6 +154,11 @@ async function start(
     ...(port !== undefined && { port }),
     ...(tcpPort !== undefined && { tcpPort }),
     ...(operationsPort !== undefined && { operationsPort }),
+    ...(worker &&
+      shareOf(
+        { ...config.gateway, operationsPort: operationsPort ?? config.gateway.operationsPort },
+        worker,
+      )),
     ...config.tokens,
     ...(config.searchPath !== undefined && { searchPath: config.searchPath }),
     ...(config.pooler !== undefined && { pooler: config.pooler }),
@@ -135,6 +167,33 @@ async function start(
     ...(values.log === true && { observe: values.json === true ? logStatementAsJson : logStatement }),
   });
   return { running, config, file };
+}
+
+/** What one of several processes may take, so that all together take what the config says. */
+function shareOf(
+  settings: Omit<GatewaySettings, 'operationsPort'> & { readonly operationsPort: number | undefined },
+  worker: WorkerPlace,
+): Partial<GatewayOptions> {
+  const { maxConnections = 10, maxSessions = 50, maxWaiting = 1_000, operationsPort } = settings;
+  const { maxConnectionsPerSubject: connections, maxSessionsPerSubject: sessions } = settings;
+  const share = (limit: number): number => Math.ceil(limit / worker.count);
+  return {
+    maxConnections: share(maxConnections),
+    maxSessions: share(maxSessions),
+    maxWaiting: share(maxWaiting),
+    ...(connections !== undefined && { maxConnectionsPerSubject: share(connections) }),
+    ...(sessions !== undefined && { maxSessionsPerSubject: share(sessions) }),
+    ...(operationsPort !== undefined && { operationsPort: operationsPort && operationsPort + worker.place }),
+    cancelElsewhere: (key) => {
+      worker.cancelElsewhere(key);
+    },
+  };
+}
+
+function parseWorkers(text: string): number {
+  const workers = Number(text);
+  if (/^\d+$/u.test(text) && workers >= 1 && workers <= 64) return workers;
+  throw new AuthorizeError('ERR_USAGE', '--workers must be a number from 1 to 64');
 }
 
 async function readConfig(
@@ -148,13 +207,18 @@ async function readConfig(
 }
 
 /** Never rejects: a config that is wrong is said, and the gateway goes on as it was. */
-async function reload(running: Gateway, started: CheckedConfig, values: Values): Promise<void> {
-  const json = values.json === true;
+async function reload(
+  running: Gateway,
+  started: CheckedConfig,
+  { json, speaks }: { readonly json: boolean; readonly speaks: boolean },
+  values: Values,
+): Promise<void> {
   try {
     const { config } = await readConfig(values, { anew: true });
     const { tls } = config.gateway;
     const takesTls = started.gateway.tls !== undefined && tls !== undefined;
     await running.reload({ ...config.tokens, ...(takesTls && { tls }) });
+    if (!speaks) return;
     const restart = needsRestart(started, config);
     if (json) {
       process.stderr.write(`${JSON.stringify({ reloaded: { providers: providersOf(config), restart } })}\n`);
@@ -163,6 +227,7 @@ async function reload(running: Gateway, started: CheckedConfig, values: Values):
     printProgress(`the config was read again; tokens of: ${issuersOf(config)}`);
     if (restart.length > 0) printProgress(`what takes a restart has changed as well: ${restart.join(', ')}`);
   } catch (error) {
+    if (!speaks) return;
     printError(error, json);
     if (!json) printProgress('the gateway goes on as it was');
   }
@@ -189,27 +254,36 @@ async function drain(running: Gateway): Promise<ExitCode> {
   return process.exit(1);
 }
 
-function readyOf(
-  { url, webSocketUrl, tcp, operations }: Gateway,
-  { connections, tokens }: CheckedConfig,
-): object {
+interface Announced extends Omit<Started, 'file'> {
+  /** Of each process. */
+  readonly operations: readonly string[];
+}
+
+function announce(announced: Announced, { json }: { readonly json: boolean }): void {
+  if (json) print(JSON.stringify(readyOf(announced)));
+  else printReady(announced);
+}
+
+function readyOf({ running, config, operations }: Announced): object {
+  const [first = null] = operations;
   return {
-    http: url,
-    ws: webSocketUrl,
-    tcp: tcp?.url ?? null,
-    operations: operations?.url ?? null,
-    roles: connections.map(({ role }) => role),
-    providers: providersOf({ tokens }),
-    pid: process.pid,
+    http: running.url,
+    ws: running.webSocketUrl,
+    tcp: running.tcp?.url ?? null,
+    operations: operations.length > 1 ? operations : first,
+    roles: config.connections.map(({ role }) => role),
+    providers: providersOf(config),
+    // Of the process that takes signals.
+    pid: cluster.isWorker ? process.ppid : process.pid,
   };
 }
 
-function printReady({ url, tcp, operations }: Gateway, { connections, tokens }: CheckedConfig): void {
+function printReady({ running: { url, tcp }, config, operations }: Announced): void {
   printDone(`gateway on ${url}, for HTTP and WebSocket`);
   if (tcp !== undefined) printDone(`PostgreSQL protocol on ${tcp.url}, with a token as the password`);
-  if (operations !== undefined) printDone(`/healthz, /readyz and /metrics on ${operations.url}`);
-  printDone(`roles: ${connections.map(({ role }) => role).join(', ')}`);
-  printDone(`tokens of: ${issuersOf({ tokens })}`);
+  if (operations.length > 0) printDone(`/healthz, /readyz and /metrics on ${operations.join(', ')}`);
+  printDone(`roles: ${config.connections.map(({ role }) => role).join(', ')}`);
+  printDone(`tokens of: ${issuersOf(config)}`);
   print();
   print(`Point the Neon driver here:   useGateway(neonConfig, '${reachable(url)}')`);
   print('SIGTERM or Ctrl-C stops it.');
@@ -221,6 +295,10 @@ function providersOf({ tokens }: Pick<CheckedConfig, 'tokens'>): readonly string
 
 function issuersOf(config: Pick<CheckedConfig, 'tokens'>): string {
   return providersOf(config)?.join(', ') ?? 'the verifier of the config';
+}
+
+function ignore(): void {
+  // Nobody wants to know.
 }
 
 /** An address that leads to this machine, also where the gateway listens on all of them. */

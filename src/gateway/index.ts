@@ -5,12 +5,13 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import { closeServer, createWireServer, listen } from './listen.ts';
 import { createOperationsServer } from './operations/operations-server.ts';
 import type { SqlService, SqlServiceOptions, TokenOptions } from './sql-service.ts';
+import { createTlsDoor, type TlsDoor } from './wire/tls-door.ts';
+import type { CancelKey } from './wire/wire-service.ts';
 
 export type { AuthorizeEvent, Observe, QueryEvent, RefusalEvent } from '../observe.ts';
-import { createTlsDoor, type TlsDoor } from './wire/tls-door.ts';
-
 export type { LineLogger } from '../config/define-config.ts';
 export type { TokenOptions } from './sql-service.ts';
+export type { CancelKey } from './wire/wire-service.ts';
 export { useGateway, type NeonConfigLike } from './use-gateway.ts';
 
 export interface GatewayOptions extends SqlServiceOptions {
@@ -71,6 +72,8 @@ export interface Gateway {
    * @throws TypeError when an option is wrong; nothing has changed then
    */
   reload(options: ReloadOptions): Promise<void>;
+  /** Cancels what runs in the session over WebSocket or TCP that has this key, if there is one. See `cancelElsewhere`. */
+  cancel(key: CancelKey): void;
   /** Stops listening, lets requests and transactions at work end within 10 s, and closes the pools. */
   close(): Promise<void>;
 }
@@ -144,6 +147,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         const context = tls && secureContextOf(tls, 'reload');
         await service.reload(tokens);
         if (tls !== undefined && context !== undefined) secured?.use(tls, context);
+      },
+      cancel: (key) => {
+        service.cancel(key);
       },
       close: () =>
         (closed ??= (async () => {

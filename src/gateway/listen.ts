@@ -27,7 +27,8 @@ export function listen(
           : error,
       );
     });
-    server.listen(port, host, () => {
+    // Numbers and readiness are those of one process, also where several share the other ports.
+    server.listen({ port, host, exclusive: option === '--operations-port' }, () => {
       // A TCP server that listens has an address with a port.
       resolve(server.address() as AddressInfo);
     });

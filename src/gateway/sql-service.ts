@@ -13,7 +13,7 @@ import { RateLimit } from './rate-limit.ts';
 import { createRolePools } from './role-pools.ts';
 import { createStatementPolicy } from './statement-policy.ts';
 import { createUpgradeHandler, type UpgradeHandler } from './wire/web-socket.ts';
-import { createWireService } from './wire/wire-service.ts';
+import { createWireService, type CancelKey } from './wire/wire-service.ts';
 
 /** Whose tokens are accepted: one of the two. */
 export interface TokenOptions {
@@ -76,6 +76,11 @@ export interface SqlServiceOptions extends TokenOptions {
   readonly maxBodyBytes?: number;
   /** Of an answer by HTTP. Default: 10,485,760 bytes, as Neon has it. */
   readonly maxResultBytes?: number;
+  /**
+   * Gets a request to cancel that is for none of the sessions here. Where several processes serve one port, each gives it to
+   * the `cancel()` of the others. Default: nobody does.
+   */
+  readonly cancelElsewhere?: (key: CancelKey) => void;
   /** Told of every statement, once it has ended: who, as which role, which kind, how many rows or which code. */
   readonly observe?: Observe;
   /**
@@ -100,6 +105,8 @@ export interface SqlService {
   readonly accept: (client: Duplex) => void;
   /** Ends sessions when they are idle, all after the deadline. Default: 10,000 ms. */
   endSessions(deadlineMs?: number): Promise<void>;
+  /** Cancels what runs in the session that has this key, if there is one. */
+  cancel(key: CancelKey): void;
   /** Accepts these tokens, and no others, from now on. @throws TypeError when an option is wrong; nothing has changed then */
   reload(tokens: TokenOptions): Promise<void>;
   /** Whether requests would be answered. */
@@ -170,6 +177,7 @@ export async function createSqlService(
     maxSessions,
     maxSessionsPerSubject: options.maxSessionsPerSubject ?? Math.ceil(maxSessions / 2),
     maxMessageBytes: limits.maxBodyBytes,
+    cancelElsewhere: options.cancelElsewhere,
   });
   return {
     database,
@@ -177,8 +185,9 @@ export async function createSqlService(
     // A frame can hold several messages, or a head more than one.
     upgrade: createUpgradeHandler(wire.accept, limits.maxBodyBytes + 65_536),
     accept: wire.accept,
+    cancel: wire.cancel,
     reload: async (tokens) => {
-      const next = verifierOf(tokens, metrics);
+      const next = verifierOf(tokens, metrics, 'reload');
       // So that nobody waits for them. One that cannot be had now is fetched for the first token that needs it.
       await next.loadKeySets?.().catch(() => {});
       current = next;
@@ -205,9 +214,13 @@ function rateLimitOf({
   return new RateLimit({ requestsPerSecond, burst });
 }
 
-function verifierOf({ providers, verifier }: TokenOptions, metrics: Metrics | undefined): Verifier {
+function verifierOf(
+  { providers, verifier }: TokenOptions,
+  metrics: Metrics | undefined,
+  caller = 'createGateway',
+): Verifier {
   if (verifier === undefined && providers === undefined)
-    throw new TypeError('createGateway: providers is missing');
+    throw new TypeError(`${caller}: providers is missing`);
   const chosen = verifier ?? createVerifier({ providers: providers ?? [], fetch: metrics?.fetch });
   return metrics?.watchVerifier(chosen) ?? chosen;
 }

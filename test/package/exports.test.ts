@@ -182,6 +182,7 @@ const promised: Readonly<Record<string, Exports>> = {
     values: ['createGateway', 'useGateway'],
     types: [
       'AuthorizeEvent',
+      'CancelKey',
       'Gateway',
       'GatewayAddress',
       'GatewayOptions',

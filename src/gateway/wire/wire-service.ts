@@ -33,11 +33,21 @@ export interface WireServiceOptions {
   readonly maxSessions: number;
   readonly maxSessionsPerSubject: number;
   readonly maxMessageBytes: number;
+  /** Gets a request to cancel that is for none of the sessions here. */
+  readonly cancelElsewhere: ((key: CancelKey) => void) | undefined;
+}
+
+/** What a client is given at the start of a session, and has to know to cancel what runs in it. */
+export interface CancelKey {
+  readonly processId: number;
+  readonly secret: number;
 }
 
 /** Serves the PostgreSQL protocol on any stream of bytes. */
 export interface WireService {
   readonly accept: (client: Duplex) => void;
+  /** Cancels what runs in the session that has this key, if there is one. */
+  readonly cancel: (key: CancelKey) => void;
   /** How many sessions there are. */
   sessions(): number;
   /** Ends sessions when they are idle, all after the deadline; new ones are refused. */
@@ -72,11 +82,16 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
     return openBackendConnection(url, role, applicationName ?? 'drizzle-authorize gateway');
   }
 
+  function cancel(key: CancelKey): void {
+    sessions.get(textOf(key))?.cancel();
+  }
+
   /** @returns undefined when the client wanted no session */
   async function begin(client: Duplex, input: ClientInput): Promise<Begun | undefined> {
     const opening = await readOpening(input, client);
     if (opening.kind === 'cancel') {
-      sessions.get(cancelKey(opening))?.cancel();
+      if (sessions.has(textOf(opening))) cancel(opening);
+      else options.cancelElsewhere?.({ processId: opening.processId, secret: opening.secret });
       return undefined;
     }
     const role = opening.settings.get('user') ?? '';
@@ -127,14 +142,14 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
     const { identity, backend } = begun;
     const key = { processId: randomInt(1, 2 ** 31), secret: randomInt(-(2 ** 31), 2 ** 31) };
     session = new WireSession({ client, input, backend, identity, seals, policy, observe, rateLimit });
-    sessions.set(cancelKey(key), session);
+    sessions.set(textOf(key), session);
     try {
       client.write(greeting(backend, key));
       // Whoever closes has not seen this one.
       if (isClosing) session.end(shutdown);
       await session.run();
     } finally {
-      sessions.delete(cancelKey(key));
+      sessions.delete(textOf(key));
       places.giveBack(identity);
     }
   }
@@ -154,6 +169,7 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
         .finally(() => running.delete(served));
       running.add(served);
     },
+    cancel,
     sessions: () => places.taken,
     async close(deadlineMs) {
       isClosing = true;
@@ -173,12 +189,7 @@ interface Begun {
   readonly backend: BackendConnection;
 }
 
-interface CancelKey {
-  readonly processId: number;
-  readonly secret: number;
-}
-
-function cancelKey({ processId, secret }: CancelKey): string {
+function textOf({ processId, secret }: CancelKey): string {
   return `${processId}:${secret}`;
 }
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
@@ -14,8 +14,9 @@ import { createDatabase } from '../../support/cluster.ts';
 import { runCommand, type CommandResult } from '../../support/command.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { createLinkedFolder, type LinkedFolder } from '../../support/linked-folder.ts';
-import type { SealedDatabase } from '../../support/sealed-database.ts';
+import { withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase } from '../../support/todo-app.ts';
+import { int32, openWireClient, packet } from '../../support/wire-client.ts';
 import { eventually } from '../embedded/project.ts';
 import {
   ask,
@@ -256,6 +257,88 @@ describe('a gateway whose config changes', () => {
     expect(await askAs('bob', url, 'select 1 as one')).toEqual([{ one: 1 }]);
   });
 });
+
+describe('a gateway of several processes', () => {
+  it('serves on one port, answers for each process, and cancels whichever has the session', async () => {
+    const daemon = await startReady('--workers', '2', '--tcp-port', '0', '--operations-port', '0');
+    const { url, child } = daemon;
+    const said = daemon.said as { readonly tcp: string; readonly operations: readonly string[] };
+    expect(daemon.said).toMatchObject({ pid: child.pid, providers: ['our own'] });
+    expect(said.operations).toHaveLength(2);
+    const sum = async (metric: string): Promise<number> => {
+      const texts = said.operations.map(async (each) => (await fetch(`${each}/metrics`)).text());
+      const numbers = (await Promise.all(texts)).map((text) =>
+        Number(new RegExp(`^drizzle_authorize_${metric}.* (\\d+)$`, 'mu').exec(text)?.[1] ?? 0),
+      );
+      expect(numbers.every((number) => number > 0)).toBe(true);
+      return numbers.reduce((total, number) => total + number, 0);
+    };
+    for (let n = 0; n < 4; n += 1) {
+      const response = await fetch(`${url}/sql`, {
+        method: 'POST',
+        headers: {
+          'neon-connection-string': `postgresql://authenticated@127.0.0.1/${database.name}`,
+          authorization: `Bearer ${await issuer.token('alice')}`,
+          connection: 'close',
+        },
+        body: JSON.stringify({ query: 'select 1' }),
+      });
+      expect(response.status).toBe(200);
+    }
+    expect(await sum('statements_total')).toBe(4);
+
+    // Connections go to one process after the other, and so do those that cancel.
+    for (let n = 0; n < 2; n += 1) {
+      const client = new pg.Client({
+        connectionString: said.tcp.replace('//', `//authenticated:${await issuer.token('alice')}@`),
+      });
+      await client.connect();
+      const sleeping = client.query('select pg_sleep(20)').catch((error: unknown) => error);
+      await eventually(() => isAsleep(database.ownerUrl), 'it sleeps');
+      const canceller = await openWireClient(Number(new URL(said.tcp).port));
+      const key = ['processID', 'secretKey'].map((name) => int32(Number(Reflect.get(client, name))));
+      canceller.send(packet(int32(80_877_102), ...key));
+      expect(await sleeping).toMatchObject({ code: '57014' });
+      await client.end();
+    }
+  });
+
+  it('starts a process again that has ended, and ends with exit code 0 when it is told to', async () => {
+    const daemon = await startReady('--workers', '2');
+    const { url, child, ended } = daemon;
+    const workers = async (): Promise<readonly string[]> =>
+      (await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')).split(' ').filter(Boolean);
+    const before = await workers();
+    expect(before).toHaveLength(2);
+    process.kill(Number(before[0]), 'SIGKILL');
+    await eventually(async () => {
+      const now = await workers();
+      return now.length === 2 && !now.includes(before[0] ?? '');
+    }, 'there are two again');
+    expect(await askAs('bob', url, 'select 1 as one')).toEqual([{ one: 1 }]);
+    child.kill('SIGTERM');
+    expect(await ended).toEqual({ code: 0, signal: null });
+    expect(await isClosed(url)).toBe(true);
+  });
+
+  it('says what is wrong once, and ends', async () => {
+    env = {};
+    const { code, stderr } = await refusedGateway('--workers', '2', '--json');
+    expect(code).toBe(1);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    expect(await refusedGateway('--workers', '0')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--workers must be a number from 1 to 64'),
+    });
+  });
+});
+
+async function isAsleep(ownerUrl: string): Promise<boolean> {
+  const { rowCount } = await withClient(ownerUrl, (client) =>
+    client.query(`SELECT FROM pg_stat_activity WHERE usename = 'authenticated' AND wait_event = 'PgSleep'`),
+  );
+  return rowCount === 1;
+}
 
 describe('a gateway that is told to stop', () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
