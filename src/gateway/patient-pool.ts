@@ -2,9 +2,17 @@ import pg from 'pg';
 
 import type { PgClient, PgPool } from '../database/pg-client.ts';
 
-/** A connection that has been idle for longer is asked before it is used: a firewall forgets one and tells neither side. */
-const doubtAfterMs = 15_000;
-const answerTimeoutMs = 2_000;
+export interface PatientPoolOptions {
+  /** After it a database that cannot be reached is an error. */
+  readonly patienceMs: number;
+  /**
+   * A connection that has been idle for longer is asked before it is used: a firewall forgets one, and tells neither side.
+   * Default: 15,000.
+   */
+  readonly doubtAfterMs?: number;
+  /** How long it has to answer. Default: 2,000. */
+  readonly answerTimeoutMs?: number;
+}
 
 // Between attempts to reach a database that does not take connections.
 const firstDelayMs = 50;
@@ -16,13 +24,12 @@ const longestDelayMs = 1_000;
  */
 export class PatientPool implements PgPool {
   readonly #pool: pg.Pool;
-  readonly #patienceMs: number;
+  readonly #options: Required<PatientPoolOptions>;
   readonly #idleSince = new WeakMap<pg.PoolClient, number>();
 
-  /** @param patienceMs after which a database that cannot be reached is an error */
-  constructor(pool: pg.Pool, patienceMs: number) {
+  constructor(pool: pg.Pool, options: PatientPoolOptions) {
     this.#pool = pool;
-    this.#patienceMs = patienceMs;
+    this.#options = { doubtAfterMs: 15_000, answerTimeoutMs: 2_000, ...options };
     // An idle connection that Postgres closed: the pool replaces it when one is needed.
     pool.on('error', ignore);
     pool.on('release', (_, client) => {
@@ -30,15 +37,9 @@ export class PatientPool implements PgPool {
     });
   }
 
-  // A new one has just answered.
-  #isInDoubt(client: pg.PoolClient): boolean {
-    const idleSince = this.#idleSince.get(client);
-    return idleSince !== undefined && performance.now() - idleSince > doubtAfterMs;
-  }
-
   // By callback, as the pool's own: a connection can break before a promise has told of it.
   connect(callback: (error: unknown, client: PgClient | undefined) => void): void {
-    this.#attempt(callback, performance.now() + this.#patienceMs, firstDelayMs);
+    this.#attempt(callback, performance.now() + this.#options.patienceMs, firstDelayMs);
   }
 
   #attempt(callback: Parameters<PgPool['connect']>[0], deadline: number, delayMs: number): void {
@@ -55,7 +56,7 @@ export class PatientPool implements PgPool {
           setTimeout(again, waitMs, delayMs * 2);
         }
       } else if (this.#isInDoubt(client)) {
-        askWhetherAlive(client, (isAlive) => {
+        askWhetherAlive(client, this.#options.answerTimeoutMs, (isAlive) => {
           if (isAlive) {
             callback(undefined, client);
           } else {
@@ -68,9 +69,15 @@ export class PatientPool implements PgPool {
       }
     });
   }
+
+  // A new one has just answered.
+  #isInDoubt(client: pg.PoolClient): boolean {
+    const idleSince = this.#idleSince.get(client);
+    return idleSince !== undefined && performance.now() - idleSince > this.#options.doubtAfterMs;
+  }
 }
 
-function askWhetherAlive(client: pg.PoolClient, tell: (isAlive: boolean) => void): void {
+function askWhetherAlive(client: pg.PoolClient, timeoutMs: number, tell: (isAlive: boolean) => void): void {
   let isTold = false;
   const end = (isAlive: boolean): void => {
     if (isTold) return;
@@ -80,7 +87,7 @@ function askWhetherAlive(client: pg.PoolClient, tell: (isAlive: boolean) => void
     if (isAlive) client.off('error', ignore);
     tell(isAlive);
   };
-  const deadline = setTimeout(end, answerTimeoutMs, false);
+  const deadline = setTimeout(end, timeoutMs, false);
   client.on('error', ignore);
   client.query('', (error: Error | null) => {
     end(error === null);
@@ -89,9 +96,12 @@ function askWhetherAlive(client: pg.PoolClient, tell: (isAlive: boolean) => void
 
 /** Whether it is over when Postgres has started, or has a connection to spare: nothing has been asked of it yet. */
 function mayPass(error: unknown): boolean {
-  if (!(error instanceof pg.DatabaseError)) return true;
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error ? error.code : undefined;
   // cannot_connect_now, too_many_connections
-  return error.code === '57P03' || error.code === '53300';
+  if (error instanceof pg.DatabaseError) return code === '57P03' || code === '53300';
+  // Of the network; and what node-postgres says when a connection ends before it has begun.
+  return typeof code === 'string' || error.message.startsWith('Connection terminated');
 }
 
 function ignore(): void {

@@ -93,7 +93,7 @@ export class RolePool {
       keepAlive: true,
     });
     this.#sealed = new SealedPool({
-      pool: new PatientPool(this.#pool, waitTimeoutMs),
+      pool: new PatientPool(this.#pool, { patienceMs: waitTimeoutMs }),
       role,
       key: options.key,
       pooled,
@@ -112,6 +112,7 @@ export class RolePool {
    * stop, and the connection is closed: nobody else's statement may be what is stopped.
    *
    * @throws Refusal 53300 when there is no turn in time
+   * @throws what the signal was aborted with
    */
   async run(
     identity: Identity,
@@ -136,6 +137,9 @@ export class RolePool {
         transaction === undefined || this.#pins !== undefined ? steps : [...steps, commit],
         { ...options, taken, before: this.#before(transaction) },
       );
+    } catch (error) {
+      // How the connection was broken is of no interest.
+      throw signal.aborted ? signal.reason : error;
     } finally {
       if (stop !== undefined) signal.removeEventListener('abort', stop);
       // What resets the connection is under way: whoever is next waits for no more than that.

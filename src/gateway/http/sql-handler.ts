@@ -79,8 +79,8 @@ async function serve(
   }
 }
 
-// Nobody reads it.
-const clientGone = new Refusal('the client has gone');
+// Nobody reads it, but who watches.
+const clientGone = new Refusal('the client has gone', { code: '57014' });
 
 interface Answer {
   readonly body: string;

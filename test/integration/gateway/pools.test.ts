@@ -3,7 +3,14 @@ import { createServer, connect, type AddressInfo, type Server, type Socket } fro
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 
-import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/index.ts';
+import {
+  createGateway,
+  type AuthorizeEvent,
+  type Gateway,
+  type GatewayOptions,
+} from '../../../src/gateway/index.ts';
+import { PatientPool } from '../../../src/gateway/patient-pool.ts';
+import type { PgClient } from '../../../src/database/pg-client.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase } from '../../support/todo-app.ts';
@@ -96,7 +103,8 @@ it('a request that gets no connection in time, or finds too many waiting, is ref
 });
 
 it('the statement of a client that goes away is cancelled, and its connection is not used again', async () => {
-  const gateway = await start({ maxConnections: 1 });
+  const events: AuthorizeEvent[] = [];
+  const gateway = await start({ maxConnections: 1, observe: (event) => events.push(event) });
   await withLockedTodos(database.ownerUrl, async ({ requestWaits }) => {
     const gone = new AbortController();
     const first = ask(gateway, 'alice', rows, gone.signal).catch(() => 'gone');
@@ -104,6 +112,9 @@ it('the statement of a client that goes away is cancelled, and its connection is
     gone.abort();
     expect(await first).toBe('gone');
     await eventually(async () => (await sessionsOf()) === 0, 'its backend has gone');
+    expect(events).toEqual([
+      expect.objectContaining({ type: 'refusal', statement: 'SELECT', code: '57014' }),
+    ]);
     expect(await ask(gateway, 'alice', 'select 1')).toMatchObject({ rowCount: 1 });
   });
 });
@@ -187,10 +198,37 @@ it('a Postgres that stays away is an error when the wait is over', async () => {
   });
 });
 
+it('a connection that has been forgotten on the way is found out, and replaced', async () => {
+  const door = await openDoor(database.authenticatedUrl);
+  const pool = new pg.Pool({ connectionString: door.url, max: 1 });
+  cleanup.push(
+    () => door.close(),
+    () => pool.end(),
+  );
+  const patient = new PatientPool(pool, { patienceMs: 10_000, doubtAfterMs: -1, answerTimeoutMs: 200 });
+  const backend = async (): Promise<unknown> => {
+    const client = await new Promise<PgClient>((resolve, reject) => {
+      patient.connect((error, taken) => {
+        if (taken === undefined) reject(error);
+        else resolve(taken);
+      });
+    });
+    const { rows: found } = await client.query({ text: 'select pg_backend_pid() as pid', values: [] });
+    client.release(false);
+    return found[0];
+  };
+  const first = await backend();
+  expect(await backend()).toEqual(first);
+  door.forget();
+  expect(await backend()).not.toEqual(first);
+});
+
 interface Door {
   /** The connection URL through it. */
   readonly url: string;
   open(): Promise<void>;
+  /** Passes nothing on any more that goes through it now, and tells neither side. */
+  forget(): void;
   /** Ends what goes through it, and refuses what comes. */
   close(): Promise<void>;
 }
@@ -230,6 +268,12 @@ async function openDoor(connectionString: string): Promise<Door> {
   return {
     url: url.href,
     open,
+    forget: () => {
+      for (const socket of sockets) {
+        socket.unpipe();
+        socket.resume();
+      }
+    },
     close: async () => {
       const closing = server;
       server = undefined;
