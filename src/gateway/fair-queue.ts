@@ -1,3 +1,4 @@
+import { callerGone, type Caller } from './caller.ts';
 import { Refusal } from './refusal.ts';
 
 export interface FairQueueOptions {
@@ -45,9 +46,9 @@ export class FairQueue {
    * @param subject who asks; undefined for visitors, who have all places and one turn together
    * @returns undefined where there is one at once
    * @throws Refusal 53300, when too many wait already, or too long
-   * @throws what the signal was aborted with
+   * @throws Refusal 57014, when the caller has gone
    */
-  enter(subject: string | undefined, signal?: AbortSignal): Promise<void> | undefined {
+  enter(subject: string | undefined, caller: Caller): Promise<void> | undefined {
     const line = this.#lineOf(subject);
     if (this.#mayEnter(subject, line)) {
       this.#admit(line);
@@ -57,7 +58,7 @@ export class FairQueue {
       this.#forget(subject, line);
       throw tooManyConnections('too many requests wait for a connection to the database');
     }
-    return this.#wait(subject, line, signal);
+    return this.#wait(subject, line, caller);
   }
 
   leave(subject: string | undefined): void {
@@ -68,12 +69,12 @@ export class FairQueue {
     this.#admitNext();
   }
 
-  #wait(subject: string | undefined, line: Line, signal: AbortSignal | undefined): Promise<void> {
+  #wait(subject: string | undefined, line: Line, caller: Caller): Promise<void> {
     this.#waiting += 1;
     return new Promise((resolve, reject) => {
       const end = (): void => {
         clearTimeout(deadline);
-        signal?.removeEventListener('abort', goAway);
+        caller.whenGone = undefined;
         this.#waiting -= 1;
       };
       const giveUp = (reason: unknown): void => {
@@ -81,9 +82,6 @@ export class FairQueue {
         line.waiting.splice(line.waiting.indexOf(waiter), 1);
         this.#forget(subject, line);
         reject(reason);
-      };
-      const goAway = (): void => {
-        giveUp(signal?.reason);
       };
       const deadline = setTimeout(() => {
         giveUp(tooManyConnections('no connection to the database has become free in time'));
@@ -94,7 +92,9 @@ export class FairQueue {
           resolve();
         },
       };
-      signal?.addEventListener('abort', goAway);
+      caller.whenGone = () => {
+        giveUp(callerGone());
+      };
       line.waiting.push(waiter);
     });
   }

@@ -8,6 +8,7 @@ import { SealedPool, type RunOptions } from '../database/sealed-pool.ts';
 import { loadStatementJudge } from '../database/statement-judge.ts';
 import type { Identity } from '../session/identity.ts';
 import type { SealKey } from '../session/seal-key.ts';
+import { callerGone, type Caller } from './caller.ts';
 import { cancelBackend, type Cancellable } from './cancel-backend.ts';
 import { FairQueue } from './fair-queue.ts';
 import { PatientPool } from './patient-pool.ts';
@@ -55,8 +56,7 @@ export function createRolePools(options: RolePoolsOptions): RolePools {
 export interface RunForPersonOptions extends Omit<RunOptions, 'taken' | 'before'> {
   /** The modes of START TRANSACTION: the statements are one transaction, whatever they are. */
   readonly transaction?: readonly string[];
-  /** Aborted when nobody waits for the answer any more. */
-  readonly signal: AbortSignal;
+  readonly caller: Caller;
 }
 
 /** How many connections or requests there are of a role. */
@@ -108,29 +108,26 @@ export class RolePool {
   }
 
   /**
-   * Runs statements as somebody, once it is their turn: as `SealedPool` does. When the signal is aborted, Postgres is asked to
+   * Runs statements as somebody, once it is their turn: as `SealedPool` does. When the caller goes away, Postgres is asked to
    * stop, and the connection is closed: nobody else's statement may be what is stopped.
    *
    * @throws Refusal 53300 when there is no turn in time
-   * @throws what the signal was aborted with
+   * @throws Refusal 57014 when the caller has gone
    */
   async run(
     identity: Identity,
     steps: readonly FlushStep[],
-    { signal, transaction, ...options }: RunForPersonOptions,
+    { caller, transaction, ...options }: RunForPersonOptions,
   ): Promise<readonly Result[]> {
     const person = personOf(identity);
-    await this.#queue.enter(person, signal);
-    let stop: (() => void) | undefined;
+    await this.#queue.enter(person, caller);
     try {
-      signal.throwIfAborted();
+      if (caller.hasGone) throw callerGone();
       const taken = (client: PgClient): void => {
-        if (stop !== undefined) signal.removeEventListener('abort', stop);
-        stop = () => {
+        caller.whenGone = () => {
           giveUp(client);
         };
-        signal.addEventListener('abort', stop);
-        if (signal.aborted) stop();
+        if (caller.hasGone) giveUp(client);
       };
       return await this.#sealed.run(
         identity,
@@ -139,9 +136,9 @@ export class RolePool {
       );
     } catch (error) {
       // How the connection was broken is of no interest.
-      throw signal.aborted ? signal.reason : error;
+      throw caller.hasGone ? callerGone() : error;
     } finally {
-      if (stop !== undefined) signal.removeEventListener('abort', stop);
+      caller.whenGone = undefined;
       // What resets the connection is under way: whoever is next waits for no more than that.
       this.#queue.leave(person);
     }

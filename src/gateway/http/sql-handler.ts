@@ -6,6 +6,7 @@ import { firstKeyword } from '../../database/first-keyword.ts';
 import type { Verifier } from '../../jwt/index.ts';
 import { watch, type Observe } from '../../observe.ts';
 import type { Identity } from '../../session/identity.ts';
+import { Caller } from '../caller.ts';
 import { fingerprintOf } from '../fingerprint.ts';
 import type { RateLimit } from '../rate-limit.ts';
 import { Refusal } from '../refusal.ts';
@@ -64,12 +65,12 @@ async function serve(
     preflight(response);
     return;
   }
-  const gone = new AbortController();
+  const caller = new Caller();
   response.once('close', () => {
-    if (!response.writableEnded) gone.abort(clientGone);
+    if (!response.writableEnded) caller.goAway();
   });
   try {
-    const { body, headers } = await answerSql(request, gone.signal, options);
+    const { body, headers } = await answerSql(request, caller, options);
     send(response, 200, body, headers);
   } catch (error) {
     const { status, body } = answerTo(error);
@@ -79,9 +80,6 @@ async function serve(
   }
 }
 
-// Nobody reads it, but who watches.
-const clientGone = new Refusal('the client has gone', { code: '57014' });
-
 interface Answer {
   readonly body: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -89,7 +87,7 @@ interface Answer {
 
 async function answerSql(
   request: IncomingMessage,
-  signal: AbortSignal,
+  caller: Caller,
   options: SqlHandlerOptions,
 ): Promise<Answer> {
   const headers = parseHeaders(request.headers);
@@ -116,7 +114,7 @@ async function answerSql(
       const verdict = options.rateLimit?.refuses(identity);
       if (verdict !== undefined) throw new Refusal(verdict.message, verdict);
       read = parseBody(await readBody(request, options.maxBodyBytes), headers.arrayMode);
-      return runQueries({ pool, identity, headers, body: read, signal }, options);
+      return runQueries({ pool, identity, headers, body: read, caller }, options);
     },
   );
   const { queries, isBatch } = read;
@@ -154,12 +152,11 @@ interface Asked {
   readonly identity: Identity;
   readonly headers: SqlHeaders;
   readonly body: SqlBody;
-  /** Aborted when the client has gone. */
-  readonly signal: AbortSignal;
+  readonly caller: Caller;
 }
 
 async function runQueries(
-  { pool, identity, headers, body: { queries, isBatch }, signal }: Asked,
+  { pool, identity, headers, body: { queries, isBatch }, caller }: Asked,
   { assertAllowed, maxResultBytes }: SqlHandlerOptions,
 ): Promise<readonly Result[]> {
   for (const query of queries) assertAllowed(query.text);
@@ -169,9 +166,9 @@ async function runQueries(
     rowMode: 'array',
     types: asText,
   }));
-  if (!isBatch) return pool.run(identity, steps, { maxResultBytes, signal });
+  if (!isBatch) return pool.run(identity, steps, { maxResultBytes, caller });
   if (queries.length === 0) return [];
-  return pool.run(identity, steps, { maxResultBytes, signal, transaction: modesOf(headers.batch) });
+  return pool.run(identity, steps, { maxResultBytes, caller, transaction: modesOf(headers.batch) });
 }
 
 function kindOf(query: SqlQuery | undefined): string {

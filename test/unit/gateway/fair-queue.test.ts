@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { Caller } from '../../../src/gateway/caller.ts';
 import { FairQueue } from '../../../src/gateway/fair-queue.ts';
 
 const fair = { places: 2, placesPerSubject: 1, maxWaiting: 10, timeoutMs: 60_000 };
@@ -7,7 +8,7 @@ const fair = { places: 2, placesPerSubject: 1, maxWaiting: 10, timeoutMs: 60_000
 /** Notes in which order those who ask are let in. */
 function asked(queue: FairQueue, admitted: string[]) {
   return (subject: string | undefined, name = subject ?? 'visitor'): Promise<void> | undefined =>
-    queue.enter(subject)?.then(() => void admitted.push(name));
+    queue.enter(subject, new Caller())?.then(() => void admitted.push(name));
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -15,9 +16,9 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 describe('a fair queue', () => {
   it('lets one person have their share at once, and somebody else what is left', () => {
     const queue = new FairQueue(fair);
-    expect(queue.enter('alice')).toBeUndefined();
-    void queue.enter('alice');
-    expect(queue.enter('bob')).toBeUndefined();
+    expect(queue.enter('alice', new Caller())).toBeUndefined();
+    void queue.enter('alice', new Caller());
+    expect(queue.enter('bob', new Caller())).toBeUndefined();
     expect(queue.waiting).toBe(1);
   });
 
@@ -35,7 +36,7 @@ describe('a fair queue', () => {
     }
     expect(admitted).toEqual(['alice 1', 'bob 1', 'alice 2', 'bob 2', 'alice 3']);
     expect(queue.waiting).toBe(0);
-    expect(queue.enter('bob')).toBeUndefined();
+    expect(queue.enter('bob', new Caller())).toBeUndefined();
   });
 
   it('does not let who has all of their places keep back who comes behind', async () => {
@@ -56,16 +57,16 @@ describe('a fair queue', () => {
 
   it('gives visitors all places', () => {
     const queue = new FairQueue(fair);
-    expect(queue.enter(undefined)).toBeUndefined();
-    expect(queue.enter(undefined)).toBeUndefined();
-    expect(queue.enter(undefined)).toBeInstanceOf(Promise);
+    expect(queue.enter(undefined, new Caller())).toBeUndefined();
+    expect(queue.enter(undefined, new Caller())).toBeUndefined();
+    expect(queue.enter(undefined, new Caller())).toBeInstanceOf(Promise);
   });
 
   it('refuses who would be one too many, and who has waited too long', async () => {
     const queue = new FairQueue({ ...fair, maxWaiting: 1, timeoutMs: 1 });
-    void queue.enter('alice');
-    const late = queue.enter('alice');
-    expect(() => queue.enter('alice')).toThrow(expect.objectContaining({ code: '53300' }));
+    void queue.enter('alice', new Caller());
+    const late = queue.enter('alice', new Caller());
+    expect(() => queue.enter('alice', new Caller())).toThrow(expect.objectContaining({ code: '53300' }));
     await expect(late).rejects.toMatchObject({ code: '53300' });
     expect(queue.waiting).toBe(0);
   });
@@ -73,13 +74,12 @@ describe('a fair queue', () => {
   it('forgets who has gone', async () => {
     const queue = new FairQueue({ ...fair, places: 1 });
     const admitted: string[] = [];
-    const gone = new AbortController();
-    const reason = new Error('gone');
-    void queue.enter('carol');
-    const left = queue.enter('alice', gone.signal);
+    const gone = new Caller();
+    void queue.enter('carol', new Caller());
+    const left = queue.enter('alice', gone);
     void asked(queue, admitted)('bob');
-    gone.abort(reason);
-    await expect(left).rejects.toBe(reason);
+    gone.goAway();
+    await expect(left).rejects.toMatchObject({ code: '57014' });
     queue.leave('carol');
     await settled();
     expect(admitted).toEqual(['bob']);
