@@ -247,9 +247,13 @@ function needsRestart(started: CheckedConfig, config: CheckedConfig): readonly s
 }
 
 async function drain(running: Gateway): Promise<ExitCode> {
-  const closed = running.close().then(() => true);
-  // The clients are gone after 10 s, but a statement that nobody waits for can go on, and the pool waits for it.
-  if (await Promise.race([closed, delay(12_000, false, { ref: false })])) return 0;
+  const inTime = await Promise.race([running.close(), delay(12_000, undefined, { ref: false })]);
+  if (inTime === true) return 0;
+  if (inTime === false) {
+    printProgress('what was still at work after 10 s has been cut off');
+    return 1;
+  }
+  // Postgres has been asked to stop it, and the pool waits until it has.
   printProgress('a statement is still at work; it is left to PostgreSQL');
   return process.exit(1);
 }

@@ -74,8 +74,12 @@ export interface Gateway {
   reload(options: ReloadOptions): Promise<void>;
   /** Cancels what runs in the session over WebSocket or TCP that has this key, if there is one. See `cancelElsewhere`. */
   cancel(key: CancelKey): void;
-  /** Stops listening, lets requests and transactions at work end within 10 s, and closes the pools. */
-  close(): Promise<void>;
+  /**
+   * Stops listening, lets requests and transactions at work end within 10 s, cuts off what is left, and closes the pools.
+   *
+   * @returns whether nothing was cut off
+   */
+  close(): Promise<boolean>;
 }
 
 /** What a client is given to send a request; then it is answered 408, and its connection closed. */
@@ -124,7 +128,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const operations =
       operationsServer &&
       (await listen(operationsServer, operationsHost, operationsPort ?? 0, '--operations-port'));
-    let closed: Promise<void> | undefined;
+    let closed: Promise<boolean> | undefined;
     const authority = authorityOf(host, address.port);
     return {
       url: `${secured ? 'https' : 'http'}://${authority}`,
@@ -156,10 +160,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
           service.readiness.drain();
           socketServer?.close();
           secured?.door.close();
-          await Promise.all([closeServer(server, 10_000), service.endSessions()]);
+          const inTime = await Promise.all([closeServer(server, 10_000), service.endSessions()]);
           await service.close();
           // The last, since it says that the rest is going.
           if (operationsServer !== undefined) await closeServer(operationsServer, 1_000);
+          return !inTime.includes(false);
         })()),
     };
   } catch (error) {

@@ -40,8 +40,12 @@ export function createWireServer(accept: (client: Socket) => void): SocketServer
   return createServer({ keepAlive: true, noDelay: true }, accept);
 }
 
-/** Stops: no new connections, idle ones closed at once, those at work after their answer, all after the deadline. */
-export async function closeServer(server: Server | SecureServer, deadlineMs: number): Promise<void> {
+/**
+ * Stops: no new connections, idle ones closed at once, those at work after their answer, all after the deadline.
+ *
+ * @returns whether none was cut off
+ */
+export async function closeServer(server: Server | SecureServer, deadlineMs: number): Promise<boolean> {
   // Those at work now would otherwise stay open, idle, for 5 s after their answer.
   server.keepAliveTimeout = 1;
   const closed = new Promise<void>((resolve) => {
@@ -50,9 +54,12 @@ export async function closeServer(server: Server | SecureServer, deadlineMs: num
     });
   });
   server.closeIdleConnections();
+  let isInTime = true;
   const deadline = setTimeout(() => {
+    isInTime = false;
     server.closeAllConnections();
   }, deadlineMs);
   await closed;
   clearTimeout(deadline);
+  return isInTime;
 }

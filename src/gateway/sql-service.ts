@@ -103,8 +103,8 @@ export interface SqlService {
   readonly upgrade: UpgradeHandler;
   /** Serves the PostgreSQL protocol on a connection. */
   readonly accept: (client: Duplex) => void;
-  /** Ends sessions when they are idle, all after the deadline. Default: 10,000 ms. */
-  endSessions(deadlineMs?: number): Promise<void>;
+  /** Ends sessions when they are idle, all after the deadline. Default: 10,000 ms. @returns whether none was cut off */
+  endSessions(deadlineMs?: number): Promise<boolean>;
   /** Cancels what runs in the session that has this key, if there is one. */
   cancel(key: CancelKey): void;
   /** Accepts these tokens, and no others, from now on. @throws TypeError when an option is wrong; nothing has changed then */

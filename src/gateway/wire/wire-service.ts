@@ -50,8 +50,8 @@ export interface WireService {
   readonly cancel: (key: CancelKey) => void;
   /** How many sessions there are. */
   sessions(): number;
-  /** Ends sessions when they are idle, all after the deadline; new ones are refused. */
-  close(deadlineMs: number): Promise<void>;
+  /** Ends sessions when they are idle, all after the deadline; new ones are refused. @returns whether none was cut off */
+  close(deadlineMs: number): Promise<boolean>;
 }
 
 /** Until a session has begun. */
@@ -175,11 +175,14 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
       isClosing = true;
       for (const client of strangers) client.destroy();
       for (const session of sessions.values()) session.endWhenIdle(shutdown);
+      let isInTime = true;
       const deadline = setTimeout(() => {
+        isInTime = sessions.size === 0;
         for (const session of sessions.values()) session.end(shutdown);
       }, deadlineMs);
       await Promise.all(running);
       clearTimeout(deadline);
+      return isInTime;
     },
   };
 }

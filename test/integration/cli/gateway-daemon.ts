@@ -91,8 +91,8 @@ export async function withLockedTodos(
   }
 }
 
-// On a connection of its own each time, since a transaction sees one moment alone.
-async function somebodyWaits(ownerUrl: string): Promise<boolean> {
+/** On a connection of its own each time, since a transaction sees one moment alone. */
+export async function somebodyWaits(ownerUrl: string): Promise<boolean> {
   const { rowCount } = await withClient(ownerUrl, (client) =>
     client.query(
       `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,

@@ -13,6 +13,7 @@ import {
   environmentOf,
   isClosed,
   ready,
+  somebodyWaits,
   startGateway,
   withLockedTodos,
 } from './gateway-daemon.ts';
@@ -49,6 +50,7 @@ it('gateway waits 10 s for the last request and no longer, and says with exit co
     expect(Date.now() - start).toBeGreaterThan(9_500);
     expect(await daemon.ended).toEqual({ code: 1, signal: null });
     expect(Date.now() - start).toBeLessThan(20_000);
-    expect(daemon.output.stderr).toContain('a statement is still at work; it is left to PostgreSQL');
+    expect(daemon.output.stderr).toContain('what was still at work after 10 s has been cut off');
+    expect(await somebodyWaits(database.ownerUrl)).toBe(false);
   });
 });

@@ -60,7 +60,9 @@ async function openGateway(database: SealedDatabase, issuer: TestIssuer): Promis
       return drizzle({ client, ...relational, ...(cache && { cache }) });
     },
     withAuth: (plain, options) => withAuth(plain, { mode: 'gateway', connectionString, ...options }),
-    close: () => gateway.close(),
+    close: async () => {
+      await gateway.close();
+    },
   };
 }
 
