@@ -1,7 +1,7 @@
 import { compareWithDatabase } from '../migration/comparison/compare.ts';
 import type { Difference } from '../migration/comparison/differences.ts';
 import { schemaOptions } from '../migration/generate-options.ts';
-import { readSchema } from '../migration/generate.ts';
+import { readSoundSchema } from '../migration/generate.ts';
 import { startEmbeddedCluster } from '../embedded/cluster.ts';
 import { applyMigrations, assertMigrationsFolder, ensureDatabase } from './apply-migrations.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
@@ -45,7 +45,7 @@ export const check: Command = {
     const values = parseOptions(args, options);
     const progress = values.json === true ? () => {} : printProgress;
     const { config } = await readDrizzleConfig(values.config);
-    const model = readSchema(schemaOptions(config));
+    const model = readSoundSchema(schemaOptions(config));
     const compare = (url: string): Promise<readonly Difference[]> => {
       progress('comparing');
       return compareWithDatabase(model, url);

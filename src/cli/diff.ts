@@ -2,7 +2,7 @@ import { AuthorizeError } from '../errors.ts';
 import { changeWords } from '../migration/change-words.ts';
 import { findKit } from '../migration/drizzle-kit.ts';
 import { schemaOptions } from '../migration/generate-options.ts';
-import { readSchema } from '../migration/generate.ts';
+import { readSoundSchema } from '../migration/generate.ts';
 import { kitLine } from '../migration/kit-line.ts';
 import { emptyState, stateOf, type MigrationState } from '../migration/migration-state.ts';
 import { readMigrationsFolder, type MigrationsFolder } from '../migration/migrations-folder.ts';
@@ -34,7 +34,7 @@ export const diff: Command = {
   async run(args): Promise<ExitCode> {
     const values = parseOptions(args, options);
     const { config } = await readDrizzleConfig(values.config);
-    const model = readSchema(schemaOptions(config));
+    const model = readSoundSchema(schemaOptions(config));
     const { version } = findKit(process.cwd());
     const folder = readMigrationsFolder(config.out ?? 'drizzle', kitLine(version));
     const { name, state } = since(folder, values.since);

@@ -51,8 +51,7 @@ export function beforeKit(options: GenerateOptions): {
   readonly declared: DeclaredSchema;
   readonly report: GenerateReport;
 } {
-  const { exported, model } = load(options);
-  checkAccess(model, readViews(exported, options), options);
+  const { exported, model } = loadSound(options);
   const declared = { model, outline: outlineOfSchema(exported, model, options.line) };
   return { declared, report: ensurePrelude(options, model) };
 }
@@ -85,6 +84,21 @@ function ensurePrelude(options: GenerateOptions, model: AccessModel): GenerateRe
  */
 export function readSchema(options: SchemaOptions): AccessModel {
   return load(options).model;
+}
+
+/**
+ * The same, of a schema that `generate` would take.
+ *
+ * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`, `ERR_VIEW_UNPROTECTED`
+ */
+export function readSoundSchema(options: SchemaOptions & CheckAccessOptions): AccessModel {
+  return loadSound(options).model;
+}
+
+function loadSound(options: SchemaOptions & CheckAccessOptions): ReturnType<typeof load> {
+  const loaded = load(options);
+  checkAccess(loaded.model, readViews(loaded.exported, options), options);
+  return loaded;
 }
 
 function load(options: SchemaOptions): {

@@ -49,3 +49,20 @@ it('says what has changed since a migration that is named', async () => {
     ) as string,
   });
 });
+
+it('refuses a schema that generate would refuse, as check does', async () => {
+  const narrowed = schema(`${view}, ${edit('t.title')}`);
+  const unusable = `pgPolicy('edit', { for: 'update', to: authenticatedRole, withCheck: authUid(t.userId) })`;
+  await project.schema(schema(unusable));
+  try {
+    const refusal = {
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('lets nobody update a row') as string,
+    };
+    expect(await diff()).toMatchObject(refusal);
+    expect(await runCommand(['check'], { cwd: project.folder })).toMatchObject(refusal);
+  } finally {
+    await project.schema(narrowed);
+  }
+});
