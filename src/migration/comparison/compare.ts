@@ -6,6 +6,7 @@ import { changedFunctions } from './changed-functions.ts';
 import { withCutNames } from './cut-names.ts';
 import { readDatabaseAccess } from './database-access.ts';
 import { differences, type Difference } from './differences.ts';
+import { differenceOfPrelude } from './prelude-version.ts';
 import { normalisePolicies, type NormalisedPolicy } from './normalised-policies.ts';
 
 /**
@@ -32,7 +33,8 @@ export async function compareWithDatabase(
         if (there.has(key)) normalised.set(key, await normalisePolicies(client, table));
       }
       const functions = await changedFunctions(client, model.functions);
-      return differences({ model, database, normalised, functions });
+      const version = await differenceOfPrelude(client);
+      return [...version, ...differences({ model, database, normalised, functions })];
     } finally {
       await client.query('ROLLBACK');
     }

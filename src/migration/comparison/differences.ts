@@ -21,7 +21,8 @@ export interface Difference {
     | 'privilege unknown'
     | 'open without a policy'
     | 'role'
-    | 'function';
+    | 'function'
+    | 'version';
   /** In words, for whoever reviews it. */
   readonly what: string;
 }

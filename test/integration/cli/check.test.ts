@@ -194,6 +194,18 @@ describe('says what was changed by hand:', () => {
       ],
     ],
     [
+      'an auth schema of another release',
+      `COMMENT ON SCHEMA auth IS 'drizzle-authorize prelude 7'`,
+      [
+        'schema auth: version: is of version 7 in the database; this release of drizzle-authorize writes version 1',
+      ],
+    ],
+    [
+      'an auth schema that nobody signed',
+      'COMMENT ON SCHEMA auth IS NULL',
+      ['schema auth: version: does not say which release of drizzle-authorize wrote it'],
+    ],
+    [
       'a function that tells of memberships',
       `DO $$ DECLARE f text := (SELECT oid::regprocedure FROM pg_proc WHERE proname ~ '^member_of_'); BEGIN
          EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC; ALTER FUNCTION %s SECURITY INVOKER', f, f); END $$;

@@ -1,0 +1,23 @@
+import type pg from 'pg';
+
+import { preludeComment, preludeVersion } from '../../database/prelude.ts';
+import type { Difference } from './differences.ts';
+
+/**
+ * Says when another release has written the auth schema than this one: functions differ then, and nobody has tampered.
+ *
+ * @param client the owner's, on a migrated database
+ */
+export async function differenceOfPrelude(client: pg.ClientBase): Promise<readonly Difference[]> {
+  const { rows } = await client.query<{ comment: string | null }>(
+    `SELECT obj_description('auth'::regnamespace, 'pg_namespace') AS comment`,
+  );
+  const comment = rows[0]?.comment ?? '';
+  if (comment === preludeComment) return [];
+  const version = /^drizzle-authorize prelude (\d+)$/.exec(comment)?.[1];
+  const what =
+    version === undefined
+      ? 'does not say which release of drizzle-authorize wrote it'
+      : `is of version ${version} in the database; this release of drizzle-authorize writes version ${preludeVersion}`;
+  return [{ place: 'schema auth', kind: 'version', what }];
+}
