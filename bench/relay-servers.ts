@@ -7,7 +7,7 @@ import { serve } from './served.ts';
 
 // The process that bench/gateway.ts starts for the relays that the gateway is compared with. They check nothing.
 
-export interface RelayConfig {
+interface RelayConfig {
   readonly connectionString: string;
 }
 
