@@ -6,8 +6,9 @@ import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 
-import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/index.ts';
+import type { Gateway, GatewayOptions } from '../../../src/gateway/index.ts';
 import { jwks } from '../../../src/jwt/index.ts';
+import { startGateway } from '../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase } from '../../support/todo-app.ts';
@@ -28,14 +29,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 async function start(options: Partial<GatewayOptions> = {}): Promise<Gateway> {
-  return createGateway({
-    connections: { authenticated: database.authenticatedUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-    tcpPort: 0,
-    ...options,
-  });
+  return startGateway({ database, issuer }, options);
 }
 
 interface Answer {

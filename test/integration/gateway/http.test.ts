@@ -4,6 +4,7 @@ import { drizzle } from 'drizzle-orm/neon-http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { createGateway, useGateway, type Gateway } from '../../../src/gateway/index.ts';
+import { startGateway } from '../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase, resetTodos, schema, todos } from '../../support/todo-app.ts';
@@ -18,13 +19,7 @@ beforeAll(async () => {
   database = await createTodoDatabase('gateway');
   issuer = await createIssuer();
   [alice, bob] = await Promise.all([issuer.token('alice'), issuer.token('bob')]);
-  gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl, anonymous: database.anonymousUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-    maxConnections: 3,
-  });
+  gateway = await startGateway({ database, issuer }, { maxConnections: 3 });
   useGateway(neonConfig, gateway.url);
 });
 

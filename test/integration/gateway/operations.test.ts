@@ -14,8 +14,9 @@ import pg from 'pg';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
-import { createGateway, type Gateway, type GatewayOptions } from '../../../src/gateway/index.ts';
+import type { Gateway, GatewayOptions } from '../../../src/gateway/index.ts';
 import { jwks } from '../../../src/jwt/index.ts';
+import { startGateway } from '../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import type { SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase } from '../../support/todo-app.ts';
@@ -38,14 +39,7 @@ afterEach(async () => {
 afterAll(() => database.drop());
 
 async function start(options: Partial<GatewayOptions> = {}): Promise<Gateway> {
-  const gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl, anonymous: database.anonymousUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-    tcpPort: 0,
-    ...options,
-  });
+  const gateway = await startGateway({ database, issuer }, options);
   cleanup.push(() => gateway.close());
   return gateway;
 }

@@ -3,14 +3,10 @@ import { createServer, connect, type AddressInfo, type Server, type Socket } fro
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 
-import {
-  createGateway,
-  type AuthorizeEvent,
-  type Gateway,
-  type GatewayOptions,
-} from '../../../src/gateway/index.ts';
+import { type AuthorizeEvent, type Gateway, type GatewayOptions } from '../../../src/gateway/index.ts';
 import { PatientPool } from '../../../src/gateway/patient-pool.ts';
 import type { PgClient } from '../../../src/database/pg-client.ts';
+import { startGateway } from '../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { withClient, type SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase } from '../../support/todo-app.ts';
@@ -33,15 +29,13 @@ afterEach(async () => {
 afterAll(() => database.drop());
 
 async function start(options: Partial<GatewayOptions> = {}): Promise<Gateway> {
-  const gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-    tcpPort: 0,
-    maxConnections: 2,
-    ...options,
-  });
+  const gateway = await startGateway(
+    { database, issuer },
+    {
+      maxConnections: 2,
+      ...options,
+    },
+  );
   cleanup.push(() => gateway.close());
   return gateway;
 }

@@ -8,8 +8,9 @@ import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 
-import { createGateway, useGateway, type Gateway } from '../../../src/gateway/index.ts';
+import { useGateway, type Gateway } from '../../../src/gateway/index.ts';
 import { createCertificate, type Certificate } from '../../support/certificate.ts';
+import { startGateway } from '../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import type { SealedDatabase } from '../../support/sealed-database.ts';
 import { createTodoDatabase } from '../../support/todo-app.ts';
@@ -34,15 +35,7 @@ beforeAll(async () => {
   issuer = await createIssuer();
   alice = await issuer.token('alice');
   certificate = createCertificate();
-  gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    host: '127.0.0.1',
-    port: 0,
-    tcpPort: 0,
-    tls: certificate,
-  });
+  gateway = await startGateway({ database, issuer }, { tls: certificate });
 });
 
 afterEach(async () => {
@@ -163,14 +156,7 @@ it('TCP takes nothing that was sent in the clear for a part of what is encrypted
 });
 
 it('a client that says nothing of what it was expected to leaves nothing behind', async () => {
-  const other = await createGateway({
-    connections: { authenticated: database.authenticatedUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-    tcpPort: 0,
-    tls: certificate,
-  });
+  const other = await startGateway({ database, issuer }, { tls: certificate });
   const silent = await openWireClient(other.tcp?.port ?? 0);
   const halfway = await openWireClient(other.tcp?.port ?? 0);
   halfway.send(sslRequest);

@@ -12,8 +12,9 @@ import { withAuth as withAuthNeon } from '../../../src/driver/neon-http.ts';
 import { withAuth as withAuthNeonSocket } from '../../../src/driver/neon-serverless.ts';
 import { withAuth } from '../../../src/driver/node-postgres.ts';
 import type { WithAuth } from '../../../src/driver/handle.ts';
-import { createGateway, type Gateway } from '../../../src/gateway/index.ts';
+import type { Gateway } from '../../../src/gateway/index.ts';
 import type { AuthorizeEvent } from '../../../src/observe.ts';
+import { startGateway } from '../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { startNeonEndpoint, type NeonEndpoint } from '../../support/neon-endpoint.ts';
 import { atHost, serveHost } from '../../support/neon-hosts.ts';
@@ -44,13 +45,7 @@ beforeAll(async () => {
   endpoint = await startNeonEndpoint({ host: hostname, port: Number(port) });
   webSocket = await startNeonWebSocket({ host: hostname, port: Number(port) });
   neonPool = new Pool({ connectionString: webSocket.through(database.authenticatedUrl), max: 2 });
-  gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl, anonymous: database.anonymousUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-    observe,
-  });
+  gateway = await startGateway({ database, issuer }, { observe });
   serveHost('direct', endpoint.url);
   serveHost('gateway', `${gateway.url}/sql`);
 });

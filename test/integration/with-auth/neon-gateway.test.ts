@@ -4,8 +4,9 @@ import { drizzle } from 'drizzle-orm/neon-http';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { withAuth, type GatewayModeOptions } from '../../../src/driver/neon-http.ts';
-import { createGateway, type Gateway } from '../../../src/gateway/index.ts';
+import type { Gateway } from '../../../src/gateway/index.ts';
 import { startCountingProxy, type CountingProxy } from '../../support/counting-proxy.ts';
+import { startGateway } from '../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
 import { startNeonEndpoint } from '../../support/neon-endpoint.ts';
 import { atHost, serveHost } from '../../support/neon-hosts.ts';
@@ -24,12 +25,7 @@ beforeAll(async () => {
   database = await createTodoDatabase('neon_gateway');
   issuer = await createIssuer();
   alice = await issuer.token('alice');
-  gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl, anonymous: database.anonymousUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-  });
+  gateway = await startGateway({ database, issuer });
   proxy = await startCountingProxy({ host: '127.0.0.1', port: gateway.port });
   serveHost('gateway', proxy.through(`${gateway.url}/sql`));
   connectionString = atHost('gateway', database.authenticatedUrl, { password: false });

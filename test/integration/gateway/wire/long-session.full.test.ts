@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { createGateway, type Gateway } from '../../../../src/gateway/index.ts';
+import type { Gateway } from '../../../../src/gateway/index.ts';
+import { startGateway } from '../../../support/gateway.ts';
 import { createIssuer } from '../../../support/issuer.ts';
 import type { SealedDatabase } from '../../../support/sealed-database.ts';
 import { createTodoDatabase } from '../../../support/todo-app.ts';
@@ -14,14 +15,7 @@ beforeAll(async () => {
   database = await createTodoDatabase('wire_long');
   const issuer = await createIssuer();
   alice = await issuer.token('alice');
-  gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-    tcpPort: 0,
-    statementTimeoutMs: 120_000,
-  });
+  gateway = await startGateway({ database, issuer }, { statementTimeoutMs: 120_000 });
 });
 
 afterAll(async () => {

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect } from 'vitest';
 
-import { createGateway } from '../../../../src/gateway/index.ts';
+import { startGateway } from '../../../support/gateway.ts';
 import { createIssuer } from '../../../support/issuer.ts';
 import { withClient } from '../../../support/sealed-database.ts';
 import { createTodoDatabase } from '../../../support/todo-app.ts';
@@ -91,13 +91,7 @@ export async function expectGatewayToSurvive(runs: number): Promise<void> {
   const database = await createTodoDatabase('wire_fuzz');
   const issuer = await createIssuer();
   const alice = await issuer.token('alice');
-  const gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-    tcpPort: 0,
-  });
+  const gateway = await startGateway({ database, issuer });
   const port = gateway.tcp?.port ?? 0;
   const opening = Buffer.concat([
     startupPacket({ user: 'authenticated', database: database.name }),

@@ -1,8 +1,9 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { createGateway, type Gateway } from '../../../../src/gateway/index.ts';
+import type { Gateway } from '../../../../src/gateway/index.ts';
 import type { AuthorizeEvent } from '../../../../src/observe.ts';
+import { startGateway } from '../../../support/gateway.ts';
 import { createIssuer } from '../../../support/issuer.ts';
 import { runAsOwner, type SealedDatabase } from '../../../support/sealed-database.ts';
 import { createTodoDatabase, resetTodos } from '../../../support/todo-app.ts';
@@ -30,16 +31,14 @@ beforeAll(async () => {
   database = await createTodoDatabase('wire_policy');
   const issuer = await createIssuer();
   alice = await issuer.token('alice');
-  gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-    tcpPort: 0,
-    observe: (event) => {
-      events.push(event);
+  gateway = await startGateway(
+    { database, issuer },
+    {
+      observe: (event) => {
+        events.push(event);
+      },
     },
-  });
+  );
 });
 
 afterAll(async () => {

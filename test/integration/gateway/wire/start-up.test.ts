@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { createGateway, type Gateway } from '../../../../src/gateway/index.ts';
+import type { Gateway } from '../../../../src/gateway/index.ts';
 import type { AuthorizeEvent } from '../../../../src/observe.ts';
+import { startGateway } from '../../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../../support/issuer.ts';
 import type { SealedDatabase } from '../../../support/sealed-database.ts';
 import { createTodoDatabase } from '../../../support/todo-app.ts';
@@ -27,19 +28,17 @@ beforeAll(async () => {
   database = await createTodoDatabase('wire_start');
   issuer = await createIssuer();
   alice = await issuer.token('alice');
-  gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl, anonymous: database.anonymousUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-    tcpPort: 0,
-    maxSessions: 2,
-    maxSessionsPerSubject: 2,
-    maxBodyBytes: 4_096,
-    observe: (event) => {
-      events.push(event);
+  gateway = await startGateway(
+    { database, issuer },
+    {
+      maxSessions: 2,
+      maxSessionsPerSubject: 2,
+      maxBodyBytes: 4_096,
+      observe: (event) => {
+        events.push(event);
+      },
     },
-  });
+  );
 });
 
 afterAll(async () => {

@@ -5,7 +5,8 @@ import pg from 'pg';
 import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { createGateway, type Gateway } from '../../../../src/gateway/index.ts';
+import type { Gateway } from '../../../../src/gateway/index.ts';
+import { startGateway } from '../../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../../support/issuer.ts';
 import type { SealedDatabase } from '../../../support/sealed-database.ts';
 import { createTodoDatabase, relational, resetTodos, todos } from '../../../support/todo-app.ts';
@@ -20,13 +21,7 @@ beforeAll(async () => {
   database = await createTodoDatabase('wire_tcp');
   issuer = await createIssuer();
   [alice, bob] = await Promise.all([issuer.token('alice'), issuer.token('bob')]);
-  gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl, anonymous: database.anonymousUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-    tcpPort: 0,
-  });
+  gateway = await startGateway({ database, issuer });
 });
 
 afterAll(async () => {

@@ -6,7 +6,8 @@ import { drizzle } from 'drizzle-orm/neon-serverless';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 
-import { createGateway, useGateway, type Gateway } from '../../../../src/gateway/index.ts';
+import { useGateway, type Gateway } from '../../../../src/gateway/index.ts';
+import { startGateway } from '../../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../../support/issuer.ts';
 import type { SealedDatabase } from '../../../support/sealed-database.ts';
 import { createTodoDatabase, relational, resetTodos, todos } from '../../../support/todo-app.ts';
@@ -26,12 +27,7 @@ beforeAll(async () => {
       issuer.token(name, { groups: Array.from({ length: 150 }, (_, n) => `group ${n} of ${name}`) }),
     ),
   )) as [string, string];
-  gateway = await createGateway({
-    connections: { authenticated: database.authenticatedUrl, anonymous: database.anonymousUrl },
-    providers: [issuer.provider],
-    key: database.authorizeKey,
-    port: 0,
-  });
+  gateway = await startGateway({ database, issuer });
   neonConfig.webSocketConstructor = WebSocket;
   useGateway(neonConfig, gateway.url);
 });
