@@ -61,7 +61,8 @@ export type WithoutOwnAuth<Database extends object> = Omit<Database, '$withAuth'
  *
  * **`mode: 'direct'`** verifies the token here. The client must log in as the identity role itself, with the password that
  * `drizzle-authorize setup` made. A request is one transaction, in which the query does not run when the prologue fails:
- * `select auth.check(set_config('authorize.seal', $1, true))`, then the query or the batch. The first query costs one
+ * `select auth.check(set_config('authorize.seal', $1, true))`, then the query or the batch; without `auth.check` where the
+ * database has found the same seal genuine less than half a minute ago. The first query costs one
  * request more, which looks at the login, and so does the one after PostgreSQL refused a seal. What a statement leaves on
  * the connection behind the endpoint is the endpoint's to clear away, as Neon's proxy does after each request; it cannot
  * behind a transaction pooler, so take Neon's host without `-pooler`.

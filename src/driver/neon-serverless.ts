@@ -37,7 +37,8 @@ export interface WithAuthOptions extends VerifyingOptions, PoolerOptions {
  * connection on after each transaction: the reset would reach another backend, and what a statement has left would meet the
  * next person. Behind a pooler that does not show, a seal is of no use on any other backend than its own, and the query fails.
  *
- * Emits, ahead of each query: `select auth.check(set_config('authorize.seal', $1, true))`.
+ * Emits, ahead of each query: `select auth.check(set_config('authorize.seal', $1, true))`, without `auth.check` where the
+ * connection has found the same seal genuine less than half a minute ago.
  *
  * @throws TypeError when the database is not one of drizzle-orm/neon-serverless over a pool, or an option is wrong
  * @throws AuthorizeError `ERR_KEY_MISSING`, `ERR_KEY_INVALID`; from a query `ERR_CONNECTION_POOLED`,

@@ -28,7 +28,8 @@ export interface WithAuthOptions extends VerifyingOptions, PoolerOptions {
  * statement, of which the first begins it, and one to end. After each use the connection is reset before the pool has it
  * back.
  *
- * Emits, ahead of each query: `select auth.check(set_config('authorize.seal', $1, true))`.
+ * Emits, ahead of each query: `select auth.check(set_config('authorize.seal', $1, true))`, without `auth.check` where the
+ * connection has found the same seal genuine less than half a minute ago.
  *
  * @throws TypeError when the database is not one of drizzle-orm/node-postgres over a pool, or an option is wrong
  * @throws AuthorizeError `ERR_KEY_MISSING`, `ERR_KEY_INVALID`; from a query `ERR_CONNECTION_POOLED`,

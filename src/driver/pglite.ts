@@ -32,7 +32,8 @@ export type WithAuthOptions = Omit<VerifyingOptions, 'allowPrivilegedLogin' | 'a
  * `random()`. The application's live queries and listeners stay; with `statements: 'any'` they do not. A handle that is used
  * inside the callback of another's transaction waits for ever, as the database itself would.
  *
- * Emits, ahead of each query: `select set_config('role', $2, true), auth.check(set_config('authorize.seal', $1, true))`.
+ * Emits, ahead of each query: `select set_config('role', $2, true), auth.check(set_config('authorize.seal', $1, true))`,
+ * without `auth.check` where the same seal was found genuine less than half a minute ago.
  *
  * @throws TypeError when the database is not one of drizzle-orm/pglite, or an option is wrong
  * @throws AuthorizeError `ERR_KEY_MISSING`, `ERR_KEY_INVALID`; from a query `ERR_MIGRATIONS_MISSING`,

@@ -38,6 +38,8 @@ export interface WithAuthOptions extends VerifyingOptions, PoolerOptions {
  *     commit
  *     what resets the connection
  *
+ * The seal is only set where the connection has found it genuine less than half a minute ago.
+ *
  * Each has a Sync of its own, as postgres.js knows no other way, and the caller has its answer when the commit has succeeded.
  * The query does not run when the prologue fails: Postgres refuses every statement of a transaction that has failed, and
  * makes a rollback of its commit. The pool has the connection back when it has been reset; one that cannot be is closed.

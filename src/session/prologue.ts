@@ -23,7 +23,7 @@ export interface PrologueOptions {
  *
  * The seal is a parameter, so that no other session of the same role can read it in `pg_stat_activity`.
  *
- * @returns `select auth.check(set_config('authorize.seal', $1, true))`
+ * @returns `select auth.check(set_config('authorize.seal', $1, true))`, or without `auth.check` what is `checked`
  */
 export function prologue(seal: string, { role, checked = false }: PrologueOptions = {}): Statement {
   const set = `pg_catalog.set_config('${sealSetting}', $1, true)`;
