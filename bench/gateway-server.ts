@@ -24,6 +24,9 @@ serve(async ({ connectionString, key, issuer, jwk }: GatewayConfig): Promise<Gat
     tcpPort: 0,
     connections: { authenticated: connectionString },
     key,
+    // One person asks for all; the relays know no persons either.
+    maxConnectionsPerSubject: 10,
+    maxSessionsPerSubject: 50,
     providers: [customKeys({ keys: jwk, issuer, audience: issuer, algorithms: ['ES256'] })],
   });
   return { url: gateway.url, tcpPort: gateway.tcp?.port ?? 0 };

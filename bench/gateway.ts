@@ -18,7 +18,7 @@ const unguarded = 'select id, title, done from todos_unguarded where user_id = $
 const values = ['user-7'];
 
 /** Connections of each pool of clients, so that all of them together are fewer than what PostgreSQL takes. */
-const clients = 16;
+const clients = 12;
 
 interface Way {
   readonly name: string;

@@ -25,12 +25,12 @@ export async function pgbench(
     const seconds = Math.max(1, Math.round(durationMs / 1000));
     const child = spawn('pgbench', [...settings, `--time=${seconds}`, '--log', connectionString], {
       cwd: folder,
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', 'inherit'],
     });
     const ended = once(child, 'close');
     const [printed] = await Promise.all([text(child.stdout), ended]);
     const perSecond = Number(/tps = ([\d.]+)/.exec(printed)?.[1]);
-    if (Number.isNaN(perSecond)) return undefined;
+    if (Number.isNaN(perSecond)) throw new Error('pgbench has failed; it says why above');
     const log = await readFile(join(folder, `pgbench_log.${child.pid}`), 'utf8');
     const microseconds = log
       .trim()
