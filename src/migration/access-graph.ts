@@ -29,7 +29,10 @@ export interface AccessGraph {
   tablesOf(view: ViewDefinition): readonly TableAccess[];
 }
 
-export function createAccessGraph(model: AccessModel, views: readonly ViewDefinition[]): AccessGraph {
+export function createAccessGraph(
+  model: Omit<AccessModel, 'derived'>,
+  views: readonly ViewDefinition[],
+): AccessGraph {
   const tables = new Map(model.tables.map((table) => [qualifiedName(table), table]));
   const invokers = new Map(
     views.flatMap((view) => (view.kind === 'invoker' ? [[qualifiedName(view), view] as const] : [])),

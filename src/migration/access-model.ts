@@ -13,6 +13,7 @@ import { AuthorizeError } from '../errors.ts';
 import { isForced, isIdentityRole, policyMetadata } from '../policy/metadata.ts';
 import { withLiterals } from '../policy/literals.ts';
 import { anonymousRole, authenticatedRole } from '../policy/roles.ts';
+import { derivedAccess, type DerivedAccess } from './derived-access.ts';
 import { grantsOf, type Grants } from './grants.ts';
 import { resolveMemberships, type MemberFunction } from './member-function.ts';
 import { createPolicy, type PolicyDefinition } from './policy-definition.ts';
@@ -30,6 +31,8 @@ export interface AccessModel {
   readonly tables: readonly TableAccess[];
   /** By name. */
   readonly functions: readonly FunctionAccess[];
+  /** Views and sequences of which somebody has the use. By qualified name. */
+  readonly derived: readonly DerivedAccess[];
 }
 
 /** A function that policies call, with who may. */
@@ -102,12 +105,13 @@ export function readAccessModel(exported: Iterable<unknown>, options: AccessMode
     // Whose table it is did not ask to be bound.
     access.push(tableAccess(table, policies, { declared: false, force: false, identityRoles, dialect }));
   }
-  return {
+  const model = {
     identityRoles,
     declaredRoles: [...roles.keys()].toSorted(compareText),
     tables: access.toSorted((a, b) => compareText(qualifiedName(a), qualifiedName(b))),
     functions: functionsOf(access),
   };
+  return { ...model, derived: derivedAccess([...new Set(exported)], model, options) };
 }
 
 function functionsOf(tables: readonly TableAccess[]): readonly FunctionAccess[] {

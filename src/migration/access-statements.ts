@@ -70,7 +70,7 @@ END`);
 }
 
 // A role that is not an identity role may own the table, and then keeps its own privileges; or be gone by now.
-function revokeLoop(relations: string, roles: readonly string[]): string {
+export function revokeLoop(relations: string, roles: readonly string[]): string {
   return `  FOR target, grantee IN
     SELECT class.oid, role.rolname FROM pg_catalog.pg_class AS class
     JOIN pg_catalog.pg_roles AS role ON role.oid <> class.relowner
@@ -80,7 +80,7 @@ function revokeLoop(relations: string, roles: readonly string[]): string {
   END LOOP;`;
 }
 
-function regclasses(tables: readonly TableName[]): string {
+export function regclasses(tables: readonly TableName[]): string {
   return `ARRAY[${tables.map((table) => `to_regclass(${quoteLiteral(qualifiedName(table))})`).join(', ')}]`;
 }
 
@@ -111,9 +111,9 @@ export function revokeSchemaUsage(
     });
 }
 
-/** Gives USAGE on the schemas of these tables to whoever has a grant in them, as far as it was taken by hand, too. */
-export function grantSchemaUsage(tables: readonly TouchedTable[], state: MigrationState): readonly string[] {
-  const schemas = new Set(tables.map((table) => table.schema));
+/** Gives USAGE on the schemas of these to whoever has a grant in them, as far as it was taken by hand, too. */
+export function grantSchemaUsage(relations: readonly TableName[], state: MigrationState): readonly string[] {
+  const schemas = new Set(relations.map(({ schema }) => schema));
   return [...usage(state)]
     .filter(([schema, roles]) => schemas.has(schema) && roles.size > 0)
     .toSorted(([a], [b]) => compareText(a, b))
@@ -137,12 +137,12 @@ END`);
 
 function usage(state: MigrationState): ReadonlyMap<string, ReadonlySet<string>> {
   const roles = new Map<string, Set<string>>();
-  for (const table of state.tables) {
-    if (table.schema === 'public') continue;
-    const ofSchema = roles.get(table.schema) ?? new Set<string>();
-    for (const role of Object.keys(table.grants)) ofSchema.add(role);
-    roles.set(table.schema, ofSchema);
-  }
+  const add = ({ schema }: TableName, grantees: readonly string[]): void => {
+    if (schema === 'public') return;
+    roles.set(schema, new Set([...(roles.get(schema) ?? []), ...grantees]));
+  };
+  for (const table of state.tables) add(table, Object.keys(table.grants));
+  for (const one of state.derived ?? []) add(one, one.grantees);
   return roles;
 }
 

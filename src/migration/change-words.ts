@@ -1,3 +1,4 @@
+import { derivedPrivilege, type DerivedAccess } from './derived-access.ts';
 import { privilegesFor, type Privilege, type TablePrivileges } from './grants.ts';
 import type { MigrationState, PolicyState, TableState } from './migration-state.ts';
 import { compareText, qualifiedName } from './table-name.ts';
@@ -17,6 +18,8 @@ export function changeWords(previous: MigrationState, next: MigrationState): rea
       (role) => `${role}: is no identity role any more`,
     ),
     ...keys.flatMap((key) => wordsOfTable(before.get(key), after.get(key))),
+    ...wordsOfDerived(next.derived, previous.derived, 'granted'),
+    ...wordsOfDerived(previous.derived, next.derived, 'revoked'),
   ];
   return lines.length > 0 ? lines : ['nobody gains or loses access'];
 }
@@ -27,6 +30,21 @@ function byName({ tables }: MigrationState): ReadonlyMap<string, TableState> {
 
 function missing(names: readonly string[], there: readonly string[]): readonly string[] {
   return names.filter((name) => !there.includes(name));
+}
+
+/** Who has the use of a view or a sequence in the first list and not in the second. */
+function wordsOfDerived(
+  list: readonly DerivedAccess[] = [],
+  other: readonly DerivedAccess[] = [],
+  verb: string,
+): readonly string[] {
+  return list.flatMap((one) => {
+    const same = other.find((each) => qualifiedName(each) === qualifiedName(one));
+    return missing(one.grantees, same?.grantees ?? []).map(
+      (role) =>
+        `${who(role)}: ${derivedPrivilege[one.kind]} on the ${one.kind} ${one.schema}.${one.name} ${verb}`,
+    );
+  });
 }
 
 function wordsOfTable(was: TableState | undefined, becomes: TableState | undefined): readonly string[] {
@@ -83,8 +101,11 @@ function wordsOfRole(role: string, place: string, change: AccessChange): readonl
     if (others) others.push(named);
     else commands.set(words, [named]);
   }
-  const who = role === 'public' ? 'everybody' : role;
-  return [...commands].map(([words, named]) => `${who}: ${named.join(', ')} on ${place} ${words}`);
+  return [...commands].map(([words, named]) => `${who(role)}: ${named.join(', ')} on ${place} ${words}`);
+}
+
+function who(role: string): string {
+  return role === 'public' ? 'everybody' : role;
 }
 
 interface Cause {

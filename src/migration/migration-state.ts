@@ -1,6 +1,7 @@
 import { preludeVersion } from '../database/prelude.ts';
 import { AuthorizeError } from '../errors.ts';
 import type { AccessModel, TableAccess } from './access-model.ts';
+import type { DerivedAccess } from './derived-access.ts';
 import type { Grants } from './grants.ts';
 import { policyDigest, type PolicyDefinition } from './policy-definition.ts';
 import { compareText, qualifiedName, type TableName } from './table-name.ts';
@@ -18,6 +19,8 @@ export interface MigrationState {
   readonly tables: readonly TableState[];
   /** Who may call the functions of policies, by name; absent when there are none. */
   readonly functions?: Readonly<Record<string, readonly string[]>>;
+  /** Views and sequences of which somebody has the use, by qualified name; absent when there are none. */
+  readonly derived?: readonly DerivedAccess[];
 }
 
 export interface TableState extends TableName {
@@ -75,6 +78,7 @@ export function stateOf(model: AccessModel, previous: MigrationState): Migration
     ...(model.functions.length > 0 && {
       functions: Object.fromEntries(model.functions.map(({ name, grantees }) => [name, grantees])),
     }),
+    ...(model.derived.length > 0 && { derived: model.derived }),
   };
 }
 

@@ -13,6 +13,7 @@ import {
   sequenceUsage,
 } from './access-statements.ts';
 import { changeWords } from './change-words.ts';
+import { derivedStatements } from './derived-statements.ts';
 import { functionStatements } from './function-statements.ts';
 import { privilegeList, type Grants } from './grants.ts';
 import type { MigrationInput } from './migration-input.ts';
@@ -62,6 +63,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
   const remaining = tables.filter((table) => table.existsAfter);
   const policies = remaining.flatMap((table) => table.create);
   const functions = functionStatements(previous, model, { tables, anew });
+  const derived = derivedStatements(input, state, grantees);
 
   const statements = [
     ...roles.added.map(createRole),
@@ -70,6 +72,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
       ? [closeDefaults([...grantees.identity, ...grantees.others])]
       : []),
     ...revokeAll(existing, grantees),
+    ...derived.revoke,
     ...revokeSchemaUsage(previous, state, moved),
     ...existing.flatMap((table) =>
       table.drop.map(
@@ -88,13 +91,14 @@ export function rewriteMigration(input: MigrationInput): Migration {
     // Policies that are for everybody were, until here, those of before.
     ...(roles.added.length > 0 ? [grantAuthUsage(roles.added)] : []),
     ...functions.grant,
-    ...grantSchemaUsage(remaining, state),
+    ...grantSchemaUsage([...remaining, ...(state.derived ?? [])], state),
     ...remaining.flatMap((table) => [
       ...Object.entries(table.next?.grants ?? {}).map(
         ([role, held]) => `GRANT ${privilegeList(held)} ON ${qualifiedName(table)} TO ${quoteRole(role)}`,
       ),
       ...(table.sequences ? [sequenceUsage(table, grantees)] : []),
     ]),
+    ...derived.grant,
     ...farewell(roles.removed),
     ...kit.flatMap((s) =>
       (s.kind === 'drop role' || s.kind === 'rename role') &&
@@ -104,13 +108,14 @@ export function rewriteMigration(input: MigrationInput): Migration {
         : [],
     ),
     ...(tables.length > 0 ? closingAssertion(state) : []),
+    ...derived.assert,
   ];
 
   return {
     sql: `${renderHeader(state, changeWords(previous, state))}\n${joinStatements(statements)}`,
     state,
     policies: policies.length,
-    grants: remaining.reduce((sum, table) => sum + countGrants(table.next?.grants ?? {}), 0),
+    grants: remaining.reduce((sum, table) => sum + countGrants(table.next?.grants ?? {}), derived.grants),
   };
 }
 
@@ -156,6 +161,7 @@ export function closedModel(previous: MigrationState, after: Snapshot, final: Ac
     ],
     tables: tables.toSorted((a, b) => compareText(qualifiedName(a), qualifiedName(b))),
     functions: [],
+    derived: [],
   };
 }
 

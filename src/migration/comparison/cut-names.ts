@@ -11,7 +11,11 @@ const longest = 63;
  * @see https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS
  */
 export function withCutNames(model: AccessModel): AccessModel {
-  return { ...model, tables: model.tables.map(cutTable) };
+  return {
+    ...model,
+    tables: model.tables.map(cutTable),
+    derived: model.derived.map((one) => ({ ...one, schema: cut(one.schema), name: cut(one.name) })),
+  };
 }
 
 function cutTable(table: TableAccess): TableAccess {

@@ -6,7 +6,7 @@ import type { TableName } from '../table-name.ts';
 
 /** Who may do what, as a database enforces it. */
 export interface DatabaseAccess {
-  /** Every table, view and foreign table that is not PostgreSQL's own. */
+  /** Every table, view, foreign table and sequence that is not PostgreSQL's own. */
   readonly relations: readonly Relation[];
   readonly schemas: readonly Held[];
   /** What `auth.identity_roles` names. */
@@ -21,6 +21,8 @@ export interface DatabaseAccess {
 
 export interface Relation extends TableName {
   readonly isTable: boolean;
+  /** A view that reads with the rights of whoever asks. */
+  readonly isInvoker: boolean;
   readonly rowSecurity: boolean;
   /** The policies bind the table's owner, too. */
   readonly forced: boolean;
@@ -67,6 +69,8 @@ const commands = { '*': 'all', r: 'select', a: 'insert', w: 'update', d: 'delete
 
 const relations = `
   SELECT nspname AS schema, class.relname AS name, class.relkind IN ('r', 'p') AS "isTable",
+    class.relkind = 'v' AND EXISTS (SELECT FROM pg_options_to_table(class.reloptions)
+      WHERE option_name = 'security_invoker' AND option_value::boolean) AS "isInvoker",
     class.relrowsecurity AS "rowSecurity", class.relforcerowsecurity AS forced,
     coalesce((SELECT jsonb_agg(jsonb_build_object(
       'name', polname,
@@ -86,7 +90,7 @@ const relations = `
       WHERE classid = 'pg_catalog.pg_class'::regclass AND refclassid = 'pg_catalog.pg_class'::regclass
         AND refobjid = class.oid AND deptype IN ('a', 'i')`)} AS sequences
   FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
-  WHERE class.relkind IN ('r', 'p', 'v', 'm', 'f') AND ${ours}`;
+  WHERE class.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${ours}`;
 
 const rest = `
   SELECT current_user AS owner,

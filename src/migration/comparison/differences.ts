@@ -1,5 +1,5 @@
 import type { AccessModel, TableAccess } from '../access-model.ts';
-import type { TablePrivileges } from '../grants.ts';
+import { derivedPrivilege, type DerivedAccess } from '../derived-access.ts';
 import type { PolicyDefinition } from '../policy-definition.ts';
 import { isRoleKeyword } from '../quote-role.ts';
 import { compareText, qualifiedName, type TableName } from '../table-name.ts';
@@ -43,7 +43,7 @@ export interface ComparedAccess {
 export function differences(compared: ComparedAccess): readonly Difference[] {
   const { model, database, functions } = compared;
   const relations = new Map(database.relations.map((relation) => [qualifiedName(relation), relation]));
-  const declared = new Set(model.tables.map(qualifiedName));
+  const declared = new Set([...model.tables, ...model.derived].map(qualifiedName));
   const known = knownRoles(model, database);
   const found: Difference[] = [
     ...model.tables.flatMap((table) => {
@@ -52,6 +52,7 @@ export function differences(compared: ComparedAccess): readonly Difference[] {
         ? differencesOfTable(table, relation, compared, known)
         : [{ place: placeOf(table), kind: 'table missing' as const, what: 'is in the schema alone' }];
     }),
+    ...model.derived.flatMap((one) => differencesOfDerived(one, relations.get(qualifiedName(one)), known)),
     ...database.relations
       .filter((relation) => !declared.has(qualifiedName(relation)))
       .flatMap((relation) => differencesOfStranger(relation, database, known)),
@@ -178,8 +179,11 @@ function strangePolicy(place: string, { name, as, for: command, to }: EnforcedPo
   };
 }
 
+/** By privilege: `true` for the whole relation, or the columns. */
+type DeclaredPrivileges = Readonly<Record<string, true | readonly string[]>>;
+
 function differencesOfPrivileges(
-  grants: Readonly<Record<string, TablePrivileges>>,
+  grants: Readonly<Record<string, DeclaredPrivileges>>,
   held: readonly Held[],
 ): readonly Finding[] {
   const roles = [...new Set([...Object.keys(grants), ...held.map(({ role }) => role)])].toSorted(compareText);
@@ -268,6 +272,31 @@ function differencesOfSequences(table: TableAccess, held: readonly Held[]): read
   return [...missing, ...unknown];
 }
 
+function differencesOfDerived(
+  { kind, grantees, ...name }: DerivedAccess,
+  relation: Relation | undefined,
+  known: ReadonlySet<string>,
+): readonly Difference[] {
+  const place = placeOf(name);
+  if (relation === undefined) return [{ place, kind: 'table missing', what: 'is in the schema alone' }];
+  const declared = Object.fromEntries(
+    grantees.map((role) => [role, { [derivedPrivilege[kind]]: true as const }]),
+  );
+  const held = relation.held.filter(({ role }) => known.has(role));
+  return [
+    ...(kind === 'view' && !relation.isInvoker
+      ? [
+          {
+            place,
+            kind: 'open without a policy' as const,
+            what: "it reads with its owner's rights in the database; the schema says security_invoker",
+          },
+        ]
+      : []),
+    ...differencesOfPrivileges(declared, held).map((finding) => ({ place, ...finding })),
+  ];
+}
+
 // The auth schema is nobody's to read, also without a seal.
 function differencesOfStranger(
   relation: Relation,
@@ -310,6 +339,9 @@ function differencesOfSchemas(model: AccessModel, { schemas }: DatabaseAccess): 
     const roles = needed.get(table.schema) ?? new Set();
     needed.set(table.schema, roles);
     for (const role of Object.keys(table.grants)) roles.add(role);
+  }
+  for (const { schema, grantees } of model.derived) {
+    needed.set(schema, new Set([...(needed.get(schema) ?? []), ...grantees]));
   }
   return [...needed].flatMap(([schema, roles]) =>
     [...roles].toSorted(compareText).flatMap((role) => {

@@ -1,5 +1,7 @@
-import type { AccessModel, TableAccess } from '../../../src/migration/access-model.ts';
+import type { AccessModel } from '../../../src/migration/access-model.ts';
+import type { DerivedAccess } from '../../../src/migration/derived-access.ts';
 import type { PolicyDefinition } from '../../../src/migration/policy-definition.ts';
+import type { TableName } from '../../../src/migration/table-name.ts';
 import { theOwner } from './access-catalog.ts';
 
 /** What a database has to enforce for a schema, in the words of {@link readAccessCatalog}, but for expressions. */
@@ -70,6 +72,7 @@ export function declaredAccess(model: AccessModel): DeclaredAccess {
     privileges: [
       ...new Set([
         ...privileges,
+        ...model.derived.flatMap(derivedPrivileges),
         ...model.functions.flatMap(({ name }) =>
           callersOf(model, name).map((role) => `${role}: EXECUTE on auth.${name}`),
         ),
@@ -79,6 +82,14 @@ export function declaredAccess(model: AccessModel): DeclaredAccess {
     ].toSorted(),
     identityRoles: [...model.identityRoles].toSorted(),
   };
+}
+
+function derivedPrivileges(one: DerivedAccess): readonly string[] {
+  const what = one.kind === 'view' ? `SELECT on ${placeOf(one)}` : `USAGE on sequence ${placeOf(one)}`;
+  return one.grantees.flatMap((role) => [
+    `${role}: ${what}`,
+    ...(one.schema === 'public' ? [] : [`${role}: USAGE on schema ${one.schema}`]),
+  ]);
 }
 
 function callersOf(model: AccessModel, name: string): readonly string[] {
@@ -114,7 +125,7 @@ function termsOf(policy: PolicyDefinition): string {
   return `${policy.as.toUpperCase()} ${policy.for.toUpperCase()} TO ${[...new Set(named)].toSorted().join(', ')}`;
 }
 
-function placeOf(table: TableAccess): string {
+function placeOf(table: TableName): string {
   return `${cut(table.schema)}.${cut(table.name)}`;
 }
 

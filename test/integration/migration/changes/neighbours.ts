@@ -39,6 +39,33 @@ export const neighbourChanges: readonly Change[] = [
     ].map((k_view, index) => table('k_viewed', view(index < 2 ? undefined : 'sql`true`')) + k_view),
   },
   {
+    name: 'those who may read the tables of a view change, then its name, then its schema',
+    renamed: ['k_seen › k_shown'],
+    versions: [
+      ['k_seen', 'authenticatedRole', 'pg.pgView'],
+      ['k_seen', "'public'", 'pg.pgView'],
+      ['k_shown', 'authenticatedRole', 'pg.pgView'],
+      ['k_shown', 'anonymousRole', 'k_place.view'],
+    ].map(
+      ([name, role, make]) => `export const k_place = pgSchema('k_place');
+        ${table('k_one', `selectPolicy('one', { to: ${role}, using: sql\`true\` })`)}
+        ${table('k_two', `selectPolicy('two', { to: [authenticatedRole, anonymousRole], using: sql\`true\` })`)}
+        export const k_seen = ${make}('${name}').with({ securityInvoker: true })
+          .as((qb) => qb.select({ id: k_one.id }).from(k_one).innerJoin(k_two, eq(k_one.id, k_two.id)));`,
+    ),
+    byHand: { 1: ['GRANT ALL ON k_seen TO anonymous, PUBLIC'] },
+  },
+  {
+    name: 'a sequence of the schema makes a default, then another one does',
+    versions: ['k_first', 'k_second', undefined].map((sequence) => {
+      const column =
+        sequence === undefined ? '' : `number: integer().default(sql\`nextval('"${sequence}"')\`),`;
+      return `export const k_first = pg.pgSequence('k_first'); export const k_second = pg.pgSequence('k_second');
+        ${table('k_numbered', `insertPolicy('add', { to: authenticatedRole, withCheck: sql\`true\` })`, column)}`;
+    }),
+    often: true,
+  },
+  {
     name: 'a policy reads a view that changes',
     ownerViews: ['k_lens'],
     versions: ['{ id: k_base.id }', '{ id: k_base.id, who: k_base.userId }', undefined].map(
