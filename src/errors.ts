@@ -34,6 +34,7 @@ export const errorCodes = {
   ERR_CONNECTION_IN_DOUBT: 'the connection was left in an unknown state and has been closed',
   ERR_MIGRATIONS_MISSING: 'the database does not have the auth schema yet',
   ERR_MIGRATION_INCOMPLETE: 'the newest migration was not finished',
+  ERR_MIGRATION_FAILED: 'PostgreSQL refuses a statement of a migration',
   ERR_SCHEMA_UNREADABLE: 'the Drizzle schema could not be loaded',
   ERR_POLICY_INVALID: 'a policy in the schema cannot be written to the database',
   ERR_VIEW_UNPROTECTED: 'a view in the schema shows what policies hide',

@@ -1,3 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { DrizzleQueryError } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 
@@ -25,11 +29,30 @@ export async function ensureDatabase(clusterUrl: string, name: string): Promise<
   return url.href;
 }
 
-/** Applies to an embedded cluster's database what it lacks of the folder. */
+/**
+ * Applies to an embedded cluster's database what it lacks of the folder.
+ *
+ * @throws AuthorizeError `ERR_MIGRATION_FAILED` for a statement that PostgreSQL refuses; none of what was lacking is applied
+ */
 export async function applyMigrations(ownerUrl: string, folder: string): Promise<void> {
   await withConnection(ownerUrl, 'the embedded PostgreSQL', async (client) => {
     // The migrator creates what it keeps its books in IF NOT EXISTS, and Postgres says so each time.
     await client.query(`SET client_min_messages = warning`);
-    await migrate(drizzle({ client }), { migrationsFolder: folder });
+    try {
+      await migrate(drizzle({ client }), { migrationsFolder: folder });
+    } catch (error) {
+      throw error instanceof DrizzleQueryError ? migrationFailed(error, folder) : error;
+    }
   });
+}
+
+function migrationFailed({ query, cause }: DrizzleQueryError, folder: string): AuthorizeError {
+  const file = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.sql'))
+    .find((name) => readFileSync(join(folder, name), 'utf8').includes(query));
+  return new AuthorizeError(
+    'ERR_MIGRATION_FAILED',
+    `${file === undefined ? 'a migration' : join(folder, file)} cannot be applied: ${cause?.message ?? 'unknown error'}`,
+    { cause, hint: `It fails at: ${query.trim().split('\n', 1)[0] ?? ''}` },
+  );
 }

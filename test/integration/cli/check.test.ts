@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { AccessModel } from '../../../src/migration/access-model.ts';
@@ -96,6 +98,21 @@ it('says what the schema has that no migration has written', async () => {
   expect(code).toBe(1);
   expect(stdout).toContain('! public.c_late\n  is in the schema alone\n');
   await ahead.remove();
+});
+
+it('names the migration that cannot be applied, and where it fails', async () => {
+  const broken = await project.copy();
+  await broken.addMigrations({
+    ...(await project.files()),
+    [(await project.migrations()).map((file) => join('drizzle', file)).at(-1) ?? '']:
+      'SELECT 1;\n--> statement-breakpoint\nALTER TABLE nowhere\n  ADD COLUMN id integer;\n',
+  });
+  const { code, stderr } = await runCommand(['check'], { cwd: broken.folder });
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /error: drizzle.\S+\.sql cannot be applied: relation "nowhere" does not exist \(ERR_MIGRATION_FAILED\)\n +It fails at: ALTER TABLE nowhere\n$/,
+  );
+  await broken.remove();
 });
 
 it('has one sentence for a database that has no auth schema, and for one that is not there', async () => {
