@@ -67,7 +67,7 @@ export function writePrelude(options: GenerateOptions): GenerateReport {
 
 function ensurePrelude(options: GenerateOptions, model: AccessModel): GenerateReport {
   const folder = readMigrationsFolder(options.out, options.line);
-  assertOneLine(folder);
+  assertOneLine(folder, options.line);
   if (folder.state.prelude > 0) return [];
 
   const file =

@@ -23,6 +23,8 @@ export interface KitLine {
   readonly holds: (path: string) => boolean;
   /** What to do with migrations of another line. */
   readonly afterOthers: string;
+  /** What to do with migrations of two branches that were made on top of one. */
+  readonly afterMerge: string;
   /** @throws AuthorizeError `ERR_KIT_UNSUPPORTED` for a config or options with which nothing can be done safely */
   readonly assertUsable: (config: GenerateConfig, options: readonly string[]) => void;
 }

@@ -83,13 +83,13 @@ function saysTheSame(state: MigrationState, snapshot: Snapshot): boolean {
  *
  * @throws AuthorizeError `ERR_KIT_UNSUPPORTED`
  */
-export function assertOneLine({ migrations }: MigrationsFolder): void {
+export function assertOneLine({ migrations }: MigrationsFolder, line: KitLine): void {
   const first = migrations.findIndex((file) => file.state);
   const index = migrations.findIndex((file, at) => first >= 0 && at > first && !file.inLine);
   const [before, file] = [migrations[index - 1], migrations[index]];
   if (!before || !file) return;
   throw new AuthorizeError('ERR_KIT_UNSUPPORTED', `${file.path} was not made on top of ${before.path}`, {
-    hint: 'After a merge, delete the folder of the one that no database has yet, and run `npx drizzle-kit generate`.',
+    hint: line.afterMerge,
   });
 }
 

@@ -71,8 +71,9 @@ function attach(config: Config, kit: KitInvocation): void {
     }
     case 'migrate': {
       requirePostgres(config);
-      const folder = readMigrationsFolder(out, kitLine(kit.version));
-      assertOneLine(folder);
+      const line = kitLine(kit.version);
+      const folder = readMigrationsFolder(out, line);
+      assertOneLine(folder, line);
       const [unfinished] = unfinishedMigrations(folder);
       if (!unfinished) return;
       throw new AuthorizeError(

@@ -9,14 +9,17 @@ import { parseSnapshot } from './snapshot.ts';
 /** The migrations that meta/_journal.json names: one file of SQL each, and its snapshot in meta/. */
 export function readJournal(path: string): readonly KeptMigration[] {
   if (!hasJournal(path)) return [];
+  const snapshots = new Set<string>();
   return parseFile(journalOf(path), parseTags, hint).map((tag) => {
     const file = join(path, `${tag}.sql`);
     const sql = readText(file, hint);
     const meta = join(path, 'meta', `${tag.slice(0, tag.indexOf('_'))}_snapshot.json`);
     // drizzle-kit needs the newest only, and projects lose older ones.
     const snapshot = existsSync(meta) ? parseFile(meta, parseSnapshot, hint) : emptySnapshot;
-    // Of two that follow one, drizzle-kit complains itself.
-    return { tag, path: file, sql, snapshot, inLine: true };
+    // Of two that follow one, drizzle-kit complains itself, unless one snapshot is all that a merge has left of theirs.
+    const inLine = !snapshots.has(meta);
+    snapshots.add(meta);
+    return { tag, path: file, sql, snapshot, inLine };
   });
 }
 

@@ -12,6 +12,8 @@ export const kit031: KitLine = {
   readMigrations: readJournal,
   holds: hasJournal,
   afterOthers: 'Use drizzle-kit 1.0 and drizzle-orm 1.0, which have made them.',
+  afterMerge:
+    'After a merge, delete the file of the one that no database has yet, and its entry in meta/_journal.json, leave the snapshot of the other in meta, and run `npx drizzle-kit generate`.',
   assertUsable: (config, options) => {
     if (config.migrations?.prefix !== 'none' && !options.includes('--prefix=none')) return;
     throw new AuthorizeError(

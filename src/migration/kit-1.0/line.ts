@@ -11,5 +11,7 @@ export const kit10: KitLine = {
   readMigrations: readFolders,
   holds: hasFolders,
   afterOthers: 'Run `npx drizzle-kit up`, which makes them ones of drizzle-kit 1.0.',
+  afterMerge:
+    'After a merge, delete the folder of the one that no database has yet, and run `npx drizzle-kit generate`.',
   assertUsable: () => {},
 };

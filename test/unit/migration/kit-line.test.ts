@@ -160,9 +160,9 @@ describe('a folder of drizzle-kit 1.0', () => {
     note('20260101000002_c', { prevIds: ['20260101000000_a'] });
     note('20260101000003_d', { prevIds: ['20260101000002_c', '20260101000001_b'], sql });
     note('20260101000004_e', { prevIds: ['20260101000003_d'] });
-    expect(() => assertOneLine(readMigrationsFolder(folder, second))).not.toThrow();
+    expect(() => assertOneLine(readMigrationsFolder(folder, second), second)).not.toThrow();
     note('20260101000005_f', { prevIds: ['20260101000003_d'] });
-    expect(() => assertOneLine(readMigrationsFolder(folder, second))).toThrow(
+    expect(() => assertOneLine(readMigrationsFolder(folder, second), second)).toThrow(
       '20260101000005_f/migration.sql was not made on top of',
     );
   });
