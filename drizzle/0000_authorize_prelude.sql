@@ -1,6 +1,6 @@
 -- drizzle-authorize: generated; change the schema and run drizzle-kit generate, not this file
--- drizzle-authorize:state {"version":1,"prelude":1,"identityRoles":["authenticated","anonymous"],"managedRoles":["anonymous","authenticated"],"tables":[]}
--- drizzle-authorize prelude 1: the identity roles authenticated, anonymous and the functions that tell who asks
+-- drizzle-authorize:state {"version":1,"prelude":2,"identityRoles":["authenticated","anonymous"],"managedRoles":["anonymous","authenticated"],"tables":[]}
+-- drizzle-authorize prelude 2: the identity roles authenticated, anonymous and the functions that tell who asks
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'authenticated') THEN
     CREATE ROLE "authenticated" NOLOGIN;
@@ -17,21 +17,25 @@ END $$;
 --> statement-breakpoint
 CREATE SCHEMA auth;
 --> statement-breakpoint
-COMMENT ON SCHEMA auth IS 'drizzle-authorize prelude 1';
+COMMENT ON SCHEMA auth IS 'drizzle-authorize prelude 2';
 --> statement-breakpoint
 CREATE TABLE auth.identity_roles (name text PRIMARY KEY);
 --> statement-breakpoint
 COMMENT ON TABLE auth.identity_roles IS 'Roles that people''s SQL runs as: they get an error without a seal.';
 --> statement-breakpoint
-INSERT INTO auth.identity_roles (name) VALUES ('authenticated'), ('anonymous') ON CONFLICT DO NOTHING;
---> statement-breakpoint
-GRANT USAGE ON SCHEMA auth TO "authenticated", "anonymous";
---> statement-breakpoint
 CREATE TABLE auth.seal_keys (id text PRIMARY KEY, inner_pad bytea NOT NULL CHECK (length(inner_pad) = 64), outer_pad bytea NOT NULL CHECK (length(outer_pad) = 64), installed_at timestamptz NOT NULL DEFAULT now());
 --> statement-breakpoint
 COMMENT ON TABLE auth.seal_keys IS 'HMAC pads of the sealing keys. Whoever reads this table can be anybody: leave it out of dumps.';
 --> statement-breakpoint
-REVOKE ALL ON auth.identity_roles, auth.seal_keys FROM PUBLIC, "authenticated", "anonymous";
+CREATE TABLE auth.revocations (claim text CHECK (claim IN ('sub', 'sid', 'jti')), value text, issuer text DEFAULT '', issued_before timestamptz, until timestamptz, revoked_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (claim, value, issuer));
+--> statement-breakpoint
+COMMENT ON TABLE auth.revocations IS 'Whose seals are refused: by a claim, of one issuer or of any, for tokens issued before a time or for all, until a time or for ever.';
+--> statement-breakpoint
+REVOKE ALL ON auth.identity_roles, auth.seal_keys, auth.revocations FROM PUBLIC, "authenticated", "anonymous";
+--> statement-breakpoint
+INSERT INTO auth.identity_roles (name) VALUES ('authenticated'), ('anonymous') ON CONFLICT DO NOTHING;
+--> statement-breakpoint
+GRANT USAGE ON SCHEMA auth TO "authenticated", "anonymous";
 --> statement-breakpoint
 CREATE FUNCTION auth.refuse(seal text) RETURNS boolean
   LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
@@ -49,6 +53,12 @@ AS $$ DECLARE verdict text := 'forged'; BEGIN
       AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
       AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= 60) THEN
       verdict := 'time';
+    ELSIF EXISTS (SELECT FROM auth.revocations AS gone, (SELECT substr(seal, 118)::jsonb AS claims) AS mine
+      WHERE gone.claim IN ('sub', 'sid', 'jti') AND gone.value = claims ->> gone.claim
+        AND (gone.issuer = '' OR gone.issuer = claims ->> 'iss') AND (gone.until IS NULL OR gone.until > transaction_timestamp())
+        AND CASE WHEN gone.issued_before IS NULL OR jsonb_typeof(claims -> 'iat') IS DISTINCT FROM 'number' THEN true
+          ELSE (claims ->> 'iat')::float8 < date_part('epoch', gone.issued_before) END) THEN
+      verdict := 'revoked';
     END IF;
   ELSIF EXISTS (SELECT FROM auth.seal_keys AS key, auth.identity_roles AS other
       WHERE key.id = split_part(seal, '.', 3) AND sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
@@ -62,11 +72,13 @@ AS $$ DECLARE verdict text := 'forged'; BEGIN
     WHEN 'role' THEN 'no identity: the seal is for another role'
     WHEN 'connection' THEN 'no identity: the seal is for another connection'
     WHEN 'time' THEN 'no identity: the seal has expired or is not valid yet'
+    WHEN 'revoked' THEN 'no identity: the token has been revoked'
     ELSE 'no identity: the seal is not genuine'
   END, HINT = CASE verdict
     WHEN 'missing' THEN 'Send the query through $withAuth or through the gateway.'
     WHEN 'key' THEN 'Compare AUTHORIZE_KEY with the one that drizzle-authorize setup installed in this database.'
     WHEN 'time' THEN 'Compare the clocks of the application and of the database.'
+    WHEN 'revoked' THEN 'Sign in again, unless the person is locked out.'
     ELSE 'Somebody tampered with the setting authorize.seal.'
   END;
 END $$;
@@ -74,28 +86,38 @@ END $$;
 REVOKE ALL ON FUNCTION auth.refuse(text) FROM PUBLIC;
 --> statement-breakpoint
 CREATE FUNCTION auth.check(seal text) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$ DECLARE genuine boolean; BEGIN
+AS $$ DECLARE genuine boolean; revoking boolean; BEGIN
   SELECT sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
       key.outer_pad || sha256(key.inner_pad || decode('6472697a7a6c652d617574686f72697a65207365616c203100', 'hex') || convert_to(current_database(), 'UTF8') || decode('00', 'hex') || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
-      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))
-    INTO genuine FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
+      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8')), EXISTS (SELECT FROM auth.revocations)
+    INTO genuine, revoking FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
   genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
       AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
       AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= 60 ELSE false END;
+  IF genuine AND revoking THEN genuine := NOT EXISTS (SELECT FROM auth.revocations AS gone, (SELECT substr(seal, 118)::jsonb AS claims) AS mine
+      WHERE gone.claim IN ('sub', 'sid', 'jti') AND gone.value = claims ->> gone.claim
+        AND (gone.issuer = '' OR gone.issuer = claims ->> 'iss') AND (gone.until IS NULL OR gone.until > transaction_timestamp())
+        AND CASE WHEN gone.issued_before IS NULL OR jsonb_typeof(claims -> 'iat') IS DISTINCT FROM 'number' THEN true
+          ELSE (claims ->> 'iat')::float8 < date_part('epoch', gone.issued_before) END); END IF;
   RETURN CASE WHEN genuine THEN true ELSE auth.refuse(seal) END;
 END $$;
 --> statement-breakpoint
 COMMENT ON FUNCTION auth.check(text) IS 'Raises 28000 unless the seal is genuine and meant for this role, connection and time.';
 --> statement-breakpoint
 CREATE FUNCTION auth.has_identity(seal text) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$ DECLARE genuine boolean; BEGIN
+AS $$ DECLARE genuine boolean; revoking boolean; BEGIN
   SELECT sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
       key.outer_pad || sha256(key.inner_pad || decode('6472697a7a6c652d617574686f72697a65207365616c203100', 'hex') || convert_to(current_database(), 'UTF8') || decode('00', 'hex') || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
-      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8'))
-    INTO genuine FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
+      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8')), EXISTS (SELECT FROM auth.revocations)
+    INTO genuine, revoking FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
   genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
       AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
       AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= 60 ELSE false END;
+  IF genuine AND revoking THEN genuine := NOT EXISTS (SELECT FROM auth.revocations AS gone, (SELECT substr(seal, 118)::jsonb AS claims) AS mine
+      WHERE gone.claim IN ('sub', 'sid', 'jti') AND gone.value = claims ->> gone.claim
+        AND (gone.issuer = '' OR gone.issuer = claims ->> 'iss') AND (gone.until IS NULL OR gone.until > transaction_timestamp())
+        AND CASE WHEN gone.issued_before IS NULL OR jsonb_typeof(claims -> 'iat') IS DISTINCT FROM 'number' THEN true
+          ELSE (claims ->> 'iat')::float8 < date_part('epoch', gone.issued_before) END); END IF;
   IF NOT genuine AND EXISTS (SELECT FROM auth.identity_roles WHERE name = coalesce(nullif(current_setting('role'), 'none'), session_user)) THEN
     RETURN auth.refuse(seal);
   END IF;

@@ -33,6 +33,7 @@ export const errorCodes = {
   ERR_CONNECTION_POOLED: 'the connection is handed on between statements, by a pooler',
   ERR_CONNECTION_IN_DOUBT: 'the connection was left in an unknown state and has been closed',
   ERR_MIGRATIONS_MISSING: 'the database does not have the auth schema yet',
+  ERR_PRELUDE_VERSION: 'the auth schema is of a version that this release does not work with',
   ERR_MIGRATION_INCOMPLETE: 'the newest migration was not finished',
   ERR_MIGRATION_FAILED: 'PostgreSQL refuses a statement of a migration',
   ERR_SCHEMA_UNREADABLE: 'the Drizzle schema could not be loaded',

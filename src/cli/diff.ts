@@ -1,3 +1,4 @@
+import { upgradeWords } from '../database/prelude-upgrade.ts';
 import { AuthorizeError } from '../errors.ts';
 import { changeWords } from '../migration/change-words.ts';
 import { findKit } from '../migration/drizzle-kit.ts';
@@ -38,7 +39,10 @@ export const diff: Command = {
     const { version } = findKit(process.cwd());
     const folder = readMigrationsFolder(config.out ?? 'drizzle', kitLine(version));
     const { name, state } = since(folder, values.since);
-    const changes = changeWords(state, stateOf(model, state));
+    const changes = [
+      ...(state.prelude > 0 ? upgradeWords(state.prelude) : []),
+      ...changeWords(state, stateOf(model, state)),
+    ];
     if (values.json === true) print(JSON.stringify({ since: name, changes }));
     else for (const line of changes) print(line);
     return 0;

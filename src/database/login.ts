@@ -1,5 +1,6 @@
 import { AuthorizeError } from '../errors.ts';
 import { migrationsMissing } from './migrations-missing.ts';
+import { assertVersionWithinReach } from './prelude-version.ts';
 import { readsLeaveTraces } from './reads-leave-traces.ts';
 import { assertServerSupported } from './server-version.ts';
 
@@ -37,6 +38,8 @@ export interface LoginRow {
   readonly client_settings: string;
   readonly now: string;
   readonly installed: unknown;
+  /** The comment on the auth schema. */
+  readonly prelude: string | null;
 }
 
 // What is installed is looked up in the catalog: to_regprocedure() fails for a login that may not look into the schema.
@@ -54,6 +57,7 @@ const inspection = `
       SELECT FROM pg_catalog.pg_proc WHERE proname = 'check' AND proargtypes::text = 'text'::regtype::oid::text
         AND pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'auth')
     ) AS installed,
+    obj_description((SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'auth'), 'pg_namespace') AS prelude,
     login.rolsuper OR login.rolbypassrls OR EXISTS (
       SELECT FROM pg_catalog.pg_class AS owned
       WHERE owned.relkind IN ('r', 'p') AND owned.relnamespace <> 'pg_catalog'::regnamespace
@@ -67,7 +71,7 @@ const inspection = `
  *
  * @param ask runs a statement without parameters, and gives its rows as objects
  * @throws AuthorizeError `ERR_MIGRATIONS_MISSING` when the auth schema is not there
- * @throws AuthorizeError `ERR_SERVER_UNSUPPORTED`
+ * @throws AuthorizeError `ERR_PRELUDE_VERSION`, `ERR_SERVER_UNSUPPORTED`
  */
 export async function inspectLogin(ask: (text: string) => Promise<readonly LoginRow[]>): Promise<Login> {
   const sentAt = Date.now();
@@ -79,6 +83,7 @@ export async function inspectLogin(ask: (text: string) => Promise<readonly Login
   if (row.installed !== true) {
     throw migrationsMissing(row.database);
   }
+  assertVersionWithinReach(row.database, row.prelude);
   return {
     role: row.role,
     database: row.database,

@@ -2,6 +2,7 @@ import type pg from 'pg';
 
 import { withConnection } from './connect.ts';
 import { migrationsMissing } from './migrations-missing.ts';
+import { assertVersionWithinReach } from './prelude-version.ts';
 import { assertServerSupported } from './server-version.ts';
 
 /**
@@ -31,9 +32,15 @@ export async function withOwnerTransaction<T>(
 
 /** The database's name, when the auth schema is there. */
 export async function assertMigrated(client: pg.Client): Promise<string> {
-  const { rows } = await client.query<{ database: string; version: number; installed: boolean }>(
+  const { rows } = await client.query<{
+    database: string;
+    version: number;
+    installed: boolean;
+    prelude: string | null;
+  }>(
     `SELECT current_database() AS database, current_setting('server_version_num')::int AS version,
-      to_regclass('auth.seal_keys') IS NOT NULL AS installed`,
+      to_regclass('auth.seal_keys') IS NOT NULL AS installed,
+      obj_description(to_regnamespace('auth'), 'pg_namespace') AS prelude`,
   );
   const [row] = rows;
   if (row === undefined) throw new Error('no row from the database');
@@ -41,5 +48,6 @@ export async function assertMigrated(client: pg.Client): Promise<string> {
   if (!row.installed) {
     throw migrationsMissing(row.database);
   }
+  assertVersionWithinReach(row.database, row.prelude);
   return row.database;
 }

@@ -2,14 +2,9 @@ import { bytesOf, toHex } from '../session/bytes.ts';
 import { sealContext, sealHeaderLength, sealLifetimeSeconds, sealSetting } from '../session/seal.ts';
 import { closeDefaults } from './close-defaults.ts';
 import { doBlock } from './do-block.ts';
+import { preludeComment } from './prelude-version.ts';
 import { quoteIdentifier } from './quote-identifier.ts';
 import { quoteLiteral } from './quote-literal.ts';
-
-/** The version of the auth schema that this release writes; it stands in the comment on the schema. */
-export const preludeVersion = 1;
-
-/** The comment by which the auth schema is known to be ours, with its version. */
-export const preludeComment = `drizzle-authorize prelude ${preludeVersion}`;
 
 /**
  * The auth schema: what turns a seal into an identity inside Postgres. One statement an element, for the first
@@ -32,18 +27,63 @@ export const preludeComment = `drizzle-authorize prelude ${preludeVersion}`;
  * @see https://www.postgresql.org/docs/current/sql-createfunction.html
  */
 export function preludeStatements(identityRoles: readonly string[]): readonly string[] {
-  const roles = identityRoles.map(quoteIdentifier).join(', ');
   return [
     ...identityRoles.map(createRole),
     `CREATE SCHEMA auth`,
     `COMMENT ON SCHEMA auth IS ${quoteLiteral(preludeComment)}`,
-    `CREATE TABLE auth.identity_roles (name text PRIMARY KEY)`,
-    `COMMENT ON TABLE auth.identity_roles IS 'Roles that people''s SQL runs as: they get an error without a seal.'`,
+    ...preludeTables.flatMap(({ name, columns, comment }) => [
+      `CREATE TABLE auth.${name} (${columns})`,
+      `COMMENT ON TABLE auth.${name} IS ${quoteLiteral(comment)}`,
+    ]),
+    closePreludeTables(identityRoles),
     addIdentityRoles(identityRoles),
     grantAuthUsage(identityRoles),
-    `CREATE TABLE auth.seal_keys (id text PRIMARY KEY, inner_pad bytea NOT NULL CHECK (length(inner_pad) = 64), outer_pad bytea NOT NULL CHECK (length(outer_pad) = 64), installed_at timestamptz NOT NULL DEFAULT now())`,
-    `COMMENT ON TABLE auth.seal_keys IS 'HMAC pads of the sealing keys. Whoever reads this table can be anybody: leave it out of dumps.'`,
-    `REVOKE ALL ON auth.identity_roles, auth.seal_keys FROM PUBLIC, ${roles}`,
+    ...preludeFunctions(),
+    closeDefaults(identityRoles),
+  ];
+}
+
+/** A table of the auth schema. */
+interface PreludeTable {
+  readonly name: string;
+  /** The version of the prelude that it came with. */
+  readonly since: number;
+  readonly columns: string;
+  readonly comment: string;
+}
+
+export const preludeTables: readonly PreludeTable[] = [
+  {
+    name: 'identity_roles',
+    since: 1,
+    columns: 'name text PRIMARY KEY',
+    comment: "Roles that people's SQL runs as: they get an error without a seal.",
+  },
+  {
+    name: 'seal_keys',
+    since: 1,
+    columns:
+      'id text PRIMARY KEY, inner_pad bytea NOT NULL CHECK (length(inner_pad) = 64), outer_pad bytea NOT NULL CHECK (length(outer_pad) = 64), installed_at timestamptz NOT NULL DEFAULT now()',
+    comment: 'HMAC pads of the sealing keys. Whoever reads this table can be anybody: leave it out of dumps.',
+  },
+  {
+    name: 'revocations',
+    since: 2,
+    columns: `claim text CHECK (claim IN ('sub', 'sid', 'jti')), value text, issuer text DEFAULT '', issued_before timestamptz, until timestamptz, revoked_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (claim, value, issuer)`,
+    comment:
+      'Whose seals are refused: by a claim, of one issuer or of any, for tokens issued before a time or for all, until a time or for ever.',
+  },
+];
+
+/** Keeps everybody but the owner out of the tables. */
+export function closePreludeTables(identityRoles: readonly string[]): string {
+  const tables = preludeTables.map(({ name }) => `auth.${name}`).join(', ');
+  return `REVOKE ALL ON ${tables} FROM PUBLIC, ${identityRoles.map(quoteIdentifier).join(', ')}`;
+}
+
+/** The functions of the auth schema, with what belongs to each. A policy can call all but `refuse`. */
+export function preludeFunctions(): readonly string[] {
+  return [
     refuseFunction,
     `REVOKE ALL ON FUNCTION auth.refuse(text) FROM PUBLIC`,
     checkFunction,
@@ -56,7 +96,6 @@ export function preludeStatements(identityRoles: readonly string[]): readonly st
     claimsReader('user_id()', 'text', `claims ->> 'sub'`),
     claimsReader('claim(name text)', 'text', 'claims ->> name'),
     uidFunction,
-    closeDefaults(identityRoles),
   ];
 }
 
@@ -109,19 +148,29 @@ const isCurrent = `date_part('epoch', transaction_timestamp()) >= split_part(sea
       AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= ${sealLifetimeSeconds}`;
 const isForThisBackend = `split_part(seal, '.', 6)::int IN (0, pg_backend_pid())`;
 
-/** Sets the variable `genuine`. */
-const decideGenuine = `SELECT ${macFits(roleInForce)}
-    INTO genuine FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
-  genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND ${isForThisBackend} AND ${isCurrent} ELSE false END;`;
+const claimsOf = `substr(seal, ${sealHeaderLength + 1})::jsonb`;
+
+/** Whether the token behind the seal was revoked. One that does not say when it was issued counts as old. */
+const isRevoked = `EXISTS (SELECT FROM auth.revocations AS gone, (SELECT ${claimsOf} AS claims) AS mine
+      WHERE gone.claim IN ('sub', 'sid', 'jti') AND gone.value = claims ->> gone.claim
+        AND (gone.issuer = '' OR gone.issuer = claims ->> 'iss') AND (gone.until IS NULL OR gone.until > transaction_timestamp())
+        AND CASE WHEN gone.issued_before IS NULL OR jsonb_typeof(claims -> 'iat') IS DISTINCT FROM 'number' THEN true
+          ELSE (claims ->> 'iat')::float8 < date_part('epoch', gone.issued_before) END)`;
+
+/** Sets the variable `genuine`. Claims are read only where something has been revoked at all. */
+const decideGenuine = `SELECT ${macFits(roleInForce)}, EXISTS (SELECT FROM auth.revocations)
+    INTO genuine, revoking FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
+  genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND ${isForThisBackend} AND ${isCurrent} ELSE false END;
+  IF genuine AND revoking THEN genuine := NOT ${isRevoked}; END IF;`;
 
 const checkFunction = `CREATE FUNCTION auth.check(seal text) RETURNS boolean ${judge}
-AS $$ DECLARE genuine boolean; BEGIN
+AS $$ DECLARE genuine boolean; revoking boolean; BEGIN
   ${decideGenuine}
   RETURN CASE WHEN genuine THEN true ELSE auth.refuse(seal) END;
 END $$`;
 
 const hasIdentityFunction = `CREATE FUNCTION auth.has_identity(seal text) RETURNS boolean ${judge}
-AS $$ DECLARE genuine boolean; BEGIN
+AS $$ DECLARE genuine boolean; revoking boolean; BEGIN
   ${decideGenuine}
   IF NOT genuine AND EXISTS (SELECT FROM auth.identity_roles WHERE name = ${roleInForce}) THEN
     RETURN auth.refuse(seal);
@@ -142,6 +191,8 @@ AS $$ DECLARE verdict text := 'forged'; BEGIN
       verdict := 'connection';
     ELSIF NOT (${isCurrent}) THEN
       verdict := 'time';
+    ELSIF ${isRevoked} THEN
+      verdict := 'revoked';
     END IF;
   ELSIF EXISTS (SELECT FROM auth.seal_keys AS key, auth.identity_roles AS other
       WHERE key.id = split_part(seal, '.', 3) AND ${macFits('other.name')}) THEN
@@ -153,21 +204,22 @@ AS $$ DECLARE verdict text := 'forged'; BEGIN
     WHEN 'role' THEN 'no identity: the seal is for another role'
     WHEN 'connection' THEN 'no identity: the seal is for another connection'
     WHEN 'time' THEN 'no identity: the seal has expired or is not valid yet'
+    WHEN 'revoked' THEN 'no identity: the token has been revoked'
     ELSE 'no identity: the seal is not genuine'
   END, HINT = CASE verdict
     WHEN 'missing' THEN 'Send the query through $withAuth or through the gateway.'
     WHEN 'key' THEN 'Compare AUTHORIZE_KEY with the one that drizzle-authorize setup installed in this database.'
     WHEN 'time' THEN 'Compare the clocks of the application and of the database.'
+    WHEN 'revoked' THEN 'Sign in again, unless the person is locked out.'
     ELSE 'Somebody tampered with the setting ${sealSetting}.'
   END;
 END $$`;
 
 /** A function over the claims of the caller, which begin at a fixed place; `otherwise` for roles that need no identity. */
 function claimsReader(signature: string, result: string, expression: string, otherwise = 'NULL'): string {
-  const claims = `substr(seal, ${sealHeaderLength + 1})::jsonb`;
   return `CREATE FUNCTION auth.${signature} RETURNS ${result} ${readerOf}
 AS $$ DECLARE seal text := current_setting('${sealSetting}', true); BEGIN
-  RETURN CASE WHEN auth.has_identity(seal) THEN ${expression.replace('claims', claims)} ELSE ${otherwise} END;
+  RETURN CASE WHEN auth.has_identity(seal) THEN ${expression.replace('claims', claimsOf)} ELSE ${otherwise} END;
 END $$`;
 }
 

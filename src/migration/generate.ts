@@ -1,4 +1,6 @@
-import { preludeComment, preludeStatements } from '../database/prelude.ts';
+import { preludeStatements } from '../database/prelude.ts';
+import { upgradeStatements, upgradeWords } from '../database/prelude-upgrade.ts';
+import { preludeComment, preludeVersion } from '../database/prelude-version.ts';
 import { AuthorizeError } from '../errors.ts';
 import { readAccessModel, type AccessModel, type AccessModelOptions } from './access-model.ts';
 import { checkAccess, type CheckAccessOptions } from './check-access.ts';
@@ -12,8 +14,9 @@ import {
   unfinishedMigrations,
   writeMigration,
   type MigrationFile,
+  type UnfinishedMigration,
 } from './migrations-folder.ts';
-import { preludeState, renderHeader } from './migration-state.ts';
+import { preludeState, renderHeader, type MigrationState } from './migration-state.ts';
 import { accessChanged, closedModel, rewriteMigration, type Migration } from './rewrite.ts';
 import { findSchemaFiles, loadSchemaFiles } from './schema-files.ts';
 import { outlineOfSchema, type SchemaOutline } from './schema-outline.ts';
@@ -57,7 +60,8 @@ export function beforeKit(options: GenerateOptions): {
 }
 
 /**
- * Writes the first migration where there is none yet, whatever else generate would have to say about the schema.
+ * Writes the migration that makes the auth schema, or that takes an older one to this version, whatever else generate would
+ * have to say about the schema.
  *
  * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`
  */
@@ -68,13 +72,19 @@ export function writePrelude(options: GenerateOptions): GenerateReport {
 function ensurePrelude(options: GenerateOptions, model: AccessModel): GenerateReport {
   const folder = readMigrationsFolder(options.out, options.line);
   assertOneLine(folder, options.line);
-  if (folder.state.prelude > 0) return [];
-
-  const file =
-    folder.migrations.find((made) => isPlaceholder(made, ownNames.prelude)) ??
-    makeRoom(options, ownNames.prelude);
-  writeMigration(file, preludeSql(model.identityRoles));
-  return [`the auth schema written into ${file.path}`];
+  const { prelude: version } = folder.state;
+  if (version === preludeVersion) return [];
+  const writeOwn = (name: string, sql: string): GenerateReport => {
+    const file = folder.migrations.find((made) => isPlaceholder(made, name)) ?? makeRoom(options, name);
+    writeMigration(file, sql);
+    return [`the auth schema written into ${file.path}`];
+  };
+  if (version === 0) return writeOwn(ownNames.prelude, preludeSql(model.identityRoles));
+  // An interrupted run is completed first: what it left is older, and an upgrade after it would say that it is done.
+  const isRoom = ({ file }: UnfinishedMigration): boolean => isPlaceholder(file, ownNames.upgrade);
+  return unfinishedMigrations(folder).every(isRoom)
+    ? writeOwn(ownNames.upgrade, upgradeSql(folder.state))
+    : [];
 }
 
 /**
@@ -161,6 +171,11 @@ function preludeSql(identityRoles: readonly string[]): string {
     `${preludeComment}: the identity roles ${identityRoles.join(', ')} and the functions that tell who asks`,
   ]);
   return `${header}\n${joinStatements(preludeStatements(identityRoles))}`;
+}
+
+function upgradeSql(state: MigrationState): string {
+  const header = renderHeader({ ...state, prelude: preludeVersion }, upgradeWords(state.prelude));
+  return `${header}\n${joinStatements(upgradeStatements(state.prelude, state.identityRoles))}`;
 }
 
 function makeRoom(options: GenerateOptions, name: string): MigrationFile {

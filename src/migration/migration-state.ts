@@ -1,4 +1,4 @@
-import { preludeVersion } from '../database/prelude.ts';
+import { preludeVersion } from '../database/prelude-version.ts';
 import { AuthorizeError } from '../errors.ts';
 import type { AccessModel, TableAccess } from './access-model.ts';
 import type { DerivedAccess } from './derived-access.ts';

@@ -26,7 +26,11 @@ export interface UnfinishedMigration {
 }
 
 /** The names of migrations that we ask drizzle-kit to make room for. */
-export const ownNames = { prelude: 'authorize_prelude', access: 'authorize' } as const;
+export const ownNames = {
+  prelude: 'authorize_prelude',
+  upgrade: 'authorize_upgrade',
+  access: 'authorize',
+} as const;
 
 const placeholder = '-- Custom SQL migration file, put your code below! --';
 

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 
-import { preludeComment, preludeVersion } from '../../database/prelude.ts';
+import { preludeVersion, versionIn } from '../../database/prelude-version.ts';
 import type { Difference } from './differences.ts';
 
 /**
@@ -12,9 +12,8 @@ export async function differenceOfPrelude(client: pg.ClientBase): Promise<readon
   const { rows } = await client.query<{ comment: string | null }>(
     `SELECT obj_description('auth'::regnamespace, 'pg_namespace') AS comment`,
   );
-  const comment = rows[0]?.comment ?? '';
-  if (comment === preludeComment) return [];
-  const version = /^drizzle-authorize prelude (\d+)$/.exec(comment)?.[1];
+  const version = versionIn(rows[0]?.comment ?? null);
+  if (version === preludeVersion) return [];
   const what =
     version === undefined
       ? 'does not say which release of drizzle-authorize wrote it'

@@ -212,9 +212,9 @@ describe('says what was changed by hand:', () => {
     ],
     [
       'an auth schema of another release',
-      `COMMENT ON SCHEMA auth IS 'drizzle-authorize prelude 7'`,
+      `COMMENT ON SCHEMA auth IS 'drizzle-authorize prelude 3'`,
       [
-        'schema auth: version: is of version 7 in the database; this release of drizzle-authorize writes version 1',
+        'schema auth: version: is of version 3 in the database; this release of drizzle-authorize writes version 2',
       ],
     ],
     [

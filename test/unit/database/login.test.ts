@@ -13,6 +13,7 @@ const row: LoginRow = {
   client_settings: '{"TimeZone":"UTC"}',
   now: String(start),
   installed: true,
+  prelude: 'drizzle-authorize prelude 2',
 };
 
 beforeEach(() => {
@@ -41,6 +42,26 @@ it.each([
 it('refuses a server that is too old, and a database without the auth schema', async () => {
   await expect(inspected({ version: 140_020 })).rejects.toMatchObject({ code: 'ERR_SERVER_UNSUPPORTED' });
   await expect(inspected({ installed: false })).rejects.toMatchObject({ code: 'ERR_MIGRATIONS_MISSING' });
+});
+
+it.each([
+  [1, 'is behind by one'],
+  [3, 'is ahead by one'],
+])('works with version %i of the auth schema, which %s', async (version) => {
+  await expect(inspected({ prelude: `drizzle-authorize prelude ${version}` })).resolves.toBeDefined();
+});
+
+it('refuses a version of the auth schema that is further away, and says what to do', async () => {
+  await expect(inspected({ prelude: 'drizzle-authorize prelude 4' })).rejects.toMatchObject({
+    code: 'ERR_PRELUDE_VERSION',
+    message: expect.stringContaining(`of the database 'app' is of version 4`),
+    hint: 'install a newer drizzle-authorize',
+  });
+  await expect(inspected({ prelude: 'drizzle-authorize prelude 0' })).rejects.toMatchObject({
+    code: 'ERR_PRELUDE_VERSION',
+    hint: expect.stringContaining('npx drizzle-kit generate'),
+  });
+  await expect(inspected({ prelude: null })).resolves.toBeDefined();
 });
 
 it('refuses a login that is privileged or another, and takes the identity role itself', async () => {

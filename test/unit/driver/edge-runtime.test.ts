@@ -35,6 +35,7 @@ const judging = [
   'first-keyword.ts',
   'login.ts',
   'migrations-missing.ts',
+  'prelude-version.ts',
   'reads-leave-traces.ts',
   'server-version.ts',
 ];
