@@ -25,6 +25,25 @@ export function wrapConfig(text: string): string | undefined {
   ].join('');
 }
 
+/**
+ * The reverse: the text of a drizzle.config.ts without `withAuthorize()` around what it exports, whatever options that had.
+ * Undefined unless the file has the plain form `export default withAuthorize(defineConfig({ … }), …)` at its end.
+ */
+export function unwrapConfig(text: string): string | undefined {
+  const calls = [...text.matchAll(/^export default withAuthorize\(\s*(?=defineConfig\()/gmu)];
+  const imported = /^import \{ withAuthorize \} from (['"])drizzle-authorize\/kit\1;?\r?\n/mu.exec(text);
+  const [call] = calls;
+  if (calls.length !== 1 || call === undefined || imported === null) return undefined;
+  const inner = call.index + call[0].length;
+  const innerEnd = endOfCall(text, inner + 'defineConfig('.length);
+  const end = endOfCall(text, call.index + 'export default withAuthorize('.length);
+  if (innerEnd === undefined || end === undefined || !/^\s*[,)]/u.test(text.slice(innerEnd)))
+    return undefined;
+  if (!/^;?(?:\s|\/\/[^\n]*|\/\*[^]*?\*\/)*$/u.test(text.slice(end))) return undefined;
+  const plain = `${text.slice(0, call.index)}export default ${text.slice(inner, innerEnd)}${text.slice(end)}`;
+  return plain.replace(imported[0], '');
+}
+
 /** The index behind the parenthesis that ends a call. A regular expression with one in it is misread. */
 function endOfCall(text: string, from: number): number | undefined {
   const token = /\/\/[^\n]*|\/\*[^]*?\*\/|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[^])*`|[()]/gu;

@@ -30,6 +30,7 @@ export const ownNames = {
   prelude: 'authorize_prelude',
   upgrade: 'authorize_upgrade',
   access: 'authorize',
+  eject: 'authorize_eject',
 } as const;
 
 const placeholder = '-- Custom SQL migration file, put your code below! --';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { wrapConfig } from '../../../src/cli/wrap-config.ts';
+import { unwrapConfig, wrapConfig } from '../../../src/cli/wrap-config.ts';
 
 describe('a plain drizzle.config.ts is wrapped, and stays as it was otherwise', () => {
   it('with its comments and its layout', () => {
@@ -71,5 +71,43 @@ describe('anything else is left to its owner', () => {
     ['nothing', ''],
   ])('%s', (_, text) => {
     expect(wrapConfig(text)).toBeUndefined();
+  });
+});
+
+describe('what was wrapped is unwrapped', () => {
+  it.each([
+    [`import { defineConfig } from 'drizzle-kit';\n\nexport default defineConfig({ a: 1 }); // end\n`],
+    [`import 'x';\nimport { defineConfig } from "drizzle-kit"\nexport default defineConfig({ a: '(' })\n`],
+  ])('%s', (text) => {
+    expect(unwrapConfig(wrapConfig(text) ?? '')).toBe(text);
+  });
+
+  it('with its options, and in more lines than one', () => {
+    expect(
+      unwrapConfig(`import { withAuthorize } from 'drizzle-authorize/kit';
+import { defineConfig } from 'drizzle-kit';
+
+export default withAuthorize(
+  defineConfig({ schema: './schema.ts' }),
+  { force: true, ownerViews: ['a)'] },
+);
+`),
+    ).toBe(`import { defineConfig } from 'drizzle-kit';
+
+export default defineConfig({ schema: './schema.ts' });
+`);
+  });
+
+  it.each([
+    [`import { withAuthorize } from 'drizzle-authorize/kit';\nexport default withAuthorize({ a: 1 });\n`],
+    [
+      `import { withAuthorize } from 'drizzle-authorize/kit';\nconst c = withAuthorize(defineConfig({}));\nexport default c;\n`,
+    ],
+    [`import { defineConfig } from 'drizzle-kit';\nexport default defineConfig({});\n`],
+    [
+      `import { withAuthorize } from 'drizzle-authorize/kit';\nexport default withAuthorize(defineConfig({})).more;\n`,
+    ],
+  ])('and nothing else is touched: %s', (text) => {
+    expect(unwrapConfig(text)).toBeUndefined();
   });
 });
