@@ -40,6 +40,7 @@ export const errorCodes = {
   ERR_POLICY_INVALID: 'a policy in the schema cannot be written to the database',
   ERR_VIEW_UNPROTECTED: 'a view in the schema shows what policies hide',
   ERR_KIT_UNSUPPORTED: 'drizzle-kit was asked for something that cannot be done safely',
+  ERR_SCHEMA_TAKEN: 'the schema auth of the database belongs to somebody else',
   ERR_ROLE_TAKEN: 'the role belongs to somebody else',
   ERR_PASSWORD_UNKNOWN: 'the role has a password that is not known here',
   ERR_SETUP_REFUSED: 'the host does not permit a step that setup cannot do without',

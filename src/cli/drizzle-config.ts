@@ -5,10 +5,12 @@ import { evaluateFile } from '../config/evaluate-file.ts';
 import { AuthorizeError, ConfigError, type ConfigProblem } from '../errors.ts';
 import { isWrapped } from '../migration/authorize-options.ts';
 import type { GenerateConfig } from '../migration/generate-options.ts';
+import type { PushConfig } from '../migration/push-plan.ts';
 import { readEnvFile, withEnvironment } from './env-file.ts';
 
-export interface DrizzleConfig extends GenerateConfig {
+export interface DrizzleConfig extends GenerateConfig, PushConfig {
   readonly breakpoints?: boolean;
+  readonly dbCredentials?: unknown;
 }
 
 export interface DrizzleConfigFile {

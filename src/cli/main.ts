@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   init: async () => (await import('./init.ts')).init,
   generate: async () => (await import('./generate.ts')).generate,
   diff: async () => (await import('./diff.ts')).diff,
+  push: async () => (await import('./push.ts')).push,
   check: async () => (await import('./check.ts')).check,
   setup: async () => (await import('./setup.ts')).setup,
   keys: async () => (await import('./keys.ts')).keys,

@@ -17,9 +17,9 @@ export function print(line = ''): void {
   writeResult(`${line}\n`);
 }
 
-/** From now on what others print, such as a config while it is evaluated, goes to the other stream. */
-export function keepStdoutForResults(): void {
-  process.stdout.write = process.stderr.write.bind(process.stderr);
+/** From now on what others print, such as a config while it is evaluated, goes to the other stream, or nowhere. */
+export function keepStdoutForResults(others: 'stderr' | 'nowhere' = 'stderr'): void {
+  process.stdout.write = others === 'stderr' ? process.stderr.write.bind(process.stderr) : () => true;
 }
 
 /** Something that is done. */

@@ -105,7 +105,12 @@ export function readSoundSchema(options: SchemaOptions & CheckAccessOptions): Ac
   return loadSound(options).model;
 }
 
-function loadSound(options: SchemaOptions & CheckAccessOptions): ReturnType<typeof load> {
+/**
+ * The same, with all that the schema files export.
+ *
+ * @throws AuthorizeError `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID`, `ERR_VIEW_UNPROTECTED`
+ */
+export function loadSound(options: SchemaOptions & CheckAccessOptions): ReturnType<typeof load> {
   const loaded = load(options);
   checkAccess(loaded.model, readViews(loaded.exported, options), options);
   return loaded;

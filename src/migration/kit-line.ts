@@ -2,6 +2,7 @@ import { AuthorizeError } from '../errors.ts';
 import type { GenerateConfig } from './generate-options.ts';
 import { kit031 } from './kit-0.31/line.ts';
 import { kit10 } from './kit-1.0/line.ts';
+import type { PushQuestion, StructurePlan } from './push-plan.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** What one line of drizzle-kit does in a way of its own. */
@@ -25,6 +26,8 @@ export interface KitLine {
   readonly afterOthers: string;
   /** What to do with migrations of two branches that were made on top of one. */
   readonly afterMerge: string;
+  /** What it would do to a database so that it has what the schema files have. Changes nothing. */
+  readonly planPush: (question: PushQuestion) => Promise<StructurePlan>;
   /** @throws AuthorizeError `ERR_KIT_UNSUPPORTED` for a config or options with which nothing can be done safely */
   readonly assertUsable: (config: GenerateConfig, options: readonly string[]) => void;
 }

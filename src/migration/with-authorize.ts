@@ -86,7 +86,7 @@ function attach(config: Config, kit: KitInvocation): void {
     }
     case 'push':
       throw new AuthorizeError('ERR_KIT_UNSUPPORTED', kitLine(kit.version).pushFault, {
-        hint: 'Use `npx drizzle-kit generate` and `npx drizzle-kit migrate`.',
+        hint: 'Use `npx drizzle-authorize push`.',
       });
     default:
   }

@@ -1,3 +1,5 @@
+import type pg from 'pg';
+
 import { withConnection } from '../../database/connect.ts';
 import { assertMigrated } from '../../database/owner-transaction.ts';
 import type { AccessModel } from '../access-model.ts';
@@ -20,23 +22,31 @@ export async function compareWithDatabase(
   declared: AccessModel,
   ownerUrl: string,
 ): Promise<readonly Difference[]> {
-  const model = withCutNames(declared);
   return withConnection(ownerUrl, 'DATABASE_URL', async (client) => {
     await client.query('BEGIN');
     try {
       await assertMigrated(client);
-      const database = await readDatabaseAccess(client);
-      const there = new Set(database.relations.filter(({ isTable }) => isTable).map(qualifiedName));
-      const normalised = new Map<string, ReadonlyMap<string, NormalisedPolicy>>();
-      for (const table of model.tables) {
-        const key = qualifiedName(table);
-        if (there.has(key)) normalised.set(key, await normalisePolicies(client, table));
-      }
-      const functions = await changedFunctions(client, model.functions);
-      const version = await differenceOfPrelude(client);
-      return [...version, ...differences({ model, database, normalised, functions })];
+      return await compareOn(client, declared);
     } finally {
       await client.query('ROLLBACK');
     }
   });
+}
+
+/** The same on a client in a transaction of the owner's, whose auth schema is there. */
+export async function compareOn(
+  client: pg.ClientBase,
+  declared: AccessModel,
+): Promise<readonly Difference[]> {
+  const model = withCutNames(declared);
+  const database = await readDatabaseAccess(client);
+  const there = new Set(database.relations.filter(({ isTable }) => isTable).map(qualifiedName));
+  const normalised = new Map<string, ReadonlyMap<string, NormalisedPolicy>>();
+  for (const table of model.tables) {
+    const key = qualifiedName(table);
+    if (there.has(key)) normalised.set(key, await normalisePolicies(client, table));
+  }
+  const functions = await changedFunctions(client, model.functions);
+  const version = await differenceOfPrelude(client);
+  return [...version, ...differences({ model, database, normalised, functions })];
 }

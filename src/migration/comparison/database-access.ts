@@ -15,6 +15,8 @@ export interface DatabaseAccess {
   readonly roles: readonly string[];
   /** What the owner's default privileges give away of tables and sequences that are yet to be made. */
   readonly defaults: readonly Held[];
+  /** Names of the functions behind `memberOf()`. */
+  readonly memberFunctions: readonly string[];
   /** Whom policies mean by CURRENT_USER. */
   readonly owner: string;
 }
@@ -96,6 +98,7 @@ const rest = `
   SELECT current_user AS owner,
     (SELECT jsonb_agg(name) FROM auth.identity_roles) AS "identityRoles",
     (SELECT jsonb_agg(rolname) FROM pg_catalog.pg_roles) AS roles,
+    (SELECT jsonb_agg(proname) FROM pg_catalog.pg_proc WHERE pronamespace = 'auth'::regnamespace AND proname LIKE 'member\\_of\\_%') AS "memberFunctions",
     ${list(`SELECT one.held FROM pg_catalog.pg_namespace
       CROSS JOIN LATERAL (${held(`coalesce(nspacl, acldefault('n', nspowner))`, 'nspname', 'nspowner')}) AS one
       WHERE ${ours}`)} AS schemas,
@@ -118,6 +121,7 @@ export async function readDatabaseAccess(client: pg.ClientBase): Promise<Databas
     owner: row.owner ?? '',
     identityRoles: row.identityRoles ?? [],
     roles: row.roles ?? [],
+    memberFunctions: row.memberFunctions ?? [],
     schemas: row.schemas ?? [],
     defaults: row.defaults ?? [],
   };

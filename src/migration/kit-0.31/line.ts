@@ -1,6 +1,7 @@
 import { AuthorizeError } from '../../errors.ts';
 import type { KitLine } from '../kit-line.ts';
 import { hasJournal, readJournal } from './journal.ts';
+import { planPush } from './push.ts';
 
 /** drizzle-kit 0.31. */
 export const kit031: KitLine = {
@@ -14,6 +15,7 @@ export const kit031: KitLine = {
   afterOthers: 'Use drizzle-kit 1.0 and drizzle-orm 1.0, which have made them.',
   afterMerge:
     'After a merge, delete the file of the one that no database has yet, and its entry in meta/_journal.json, leave the snapshot of the other in meta, and run `npx drizzle-kit generate`.',
+  planPush,
   assertUsable: (config, options) => {
     if (config.migrations?.prefix !== 'none' && !options.includes('--prefix=none')) return;
     throw new AuthorizeError(

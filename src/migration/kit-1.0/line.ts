@@ -1,5 +1,6 @@
 import type { KitLine } from '../kit-line.ts';
 import { hasFolders, readFolders } from './folders.ts';
+import { planPush } from './push.ts';
 
 /** drizzle-kit 1.0, from 1.0.0-rc.5 on. */
 export const kit10: KitLine = {
@@ -13,5 +14,6 @@ export const kit10: KitLine = {
   afterOthers: 'Run `npx drizzle-kit up`, which makes them ones of drizzle-kit 1.0.',
   afterMerge:
     'After a merge, delete the folder of the one that no database has yet, and run `npx drizzle-kit generate`.',
+  planPush,
   assertUsable: () => {},
 };

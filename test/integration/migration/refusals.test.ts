@@ -90,7 +90,7 @@ it('push is refused, with what to use in its place', async () => {
   expect(code).toBe(1);
   expect(stderr).toBe(
     '[✗] drizzle-authorize: drizzle-kit push creates policies without their expressions. ' +
-      'Use `npx drizzle-kit generate` and `npx drizzle-kit migrate`. (ERR_KIT_UNSUPPORTED)\n',
+      'Use `npx drizzle-authorize push`. (ERR_KIT_UNSUPPORTED)\n',
   );
 });
 
