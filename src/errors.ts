@@ -60,11 +60,19 @@ export interface AuthorizeErrorOptions extends ErrorOptions {
   readonly hint?: string;
 }
 
+// Registered, so that copies of this package know each other's errors. Not the table of codes: a schema file would load it.
+const errorKey = Symbol.for('drizzle-authorize:error');
+
 /** The base class of every refusal. Tell refusals apart by `code`, never by the message. */
 export class AuthorizeError extends Error {
   /** Stable across releases; see {@link errorCodes}. */
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+
+  static {
+    // On the prototype: not a field that loggers print.
+    Object.defineProperty(this.prototype, errorKey, { value: true });
+  }
 
   constructor(code: ErrorCode, message: string, options: AuthorizeErrorOptions = {}) {
     super(message, options);
@@ -115,10 +123,5 @@ export class ConfigError extends AuthorizeError {
  * }
  */
 export function isAuthorizeError(error: unknown): error is AuthorizeError {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    typeof error.code === 'string' &&
-    Object.hasOwn(errorCodes, error.code)
-  );
+  return error instanceof Error && Reflect.get(error, errorKey) === true;
 }
