@@ -1,0 +1,135 @@
+import { alice, mallory, type Attack } from './attack.ts';
+
+const hardened = 'drizzle-authorize setup --harden as a superuser, or serve people through the gateway';
+
+/** Attacks that reach beyond rows: other sessions, locks, large objects, limits. */
+export const reach: readonly Attack[] = [
+  {
+    id: 'R01',
+    name: 'read what other sessions of the same role are running',
+    gain: 'other sessions',
+    tier: 'superuser',
+    turns: [
+      mallory(
+        `select 'seen' as query from pg_stat_activity where pid = {bystander} and query like '%of the bystander%'`,
+      ),
+    ],
+    proof: /"query":"seen"/,
+    fix: hardened,
+  },
+  {
+    id: 'R02',
+    name: 'give the role up and read what other sessions are running',
+    gain: 'other sessions',
+    tier: 'stopped',
+    turns: [
+      mallory(
+        'reset role',
+        `select 'seen' as query from pg_stat_activity where pid = {bystander} and query like '%of the bystander%'`,
+      ),
+    ],
+    proof: /"query":"seen"/,
+    fix: 'log in as the identity role itself: drizzle-authorize setup',
+  },
+  {
+    id: 'R03',
+    name: 'end another session of the same role',
+    gain: 'other sessions',
+    tier: 'superuser',
+    turns: [mallory('select pg_terminate_backend({bystander}) as ended')],
+    proof: /"ended":true/,
+    fix: hardened,
+    lasting: true,
+  },
+  {
+    id: 'R04',
+    name: 'give the role up and end another session',
+    gain: 'other sessions',
+    tier: 'stopped',
+    turns: [mallory('reset role', 'select pg_terminate_backend({bystander}) as ended')],
+    proof: /"ended":true/,
+    fix: 'log in as the identity role itself: drizzle-authorize setup',
+    lasting: true,
+  },
+  {
+    id: 'R05',
+    name: 'cancel what another session is running',
+    gain: 'other sessions',
+    tier: 'superuser',
+    turns: [mallory('select pg_cancel_backend({bystander}) as cancelled')],
+    proof: /"cancelled":true/,
+    fix: hardened,
+  },
+  {
+    id: 'R06',
+    name: 'notify whoever listens on any channel',
+    gain: 'other sessions',
+    tier: 'superuser',
+    turns: [mallory(`select pg_notify('attacked_channel', 'from mallory'), 'notified' as done`)],
+    proof: /"done":"notified"/,
+    fix: hardened,
+  },
+  {
+    id: 'R07',
+    name: 'hold an advisory lock that the application takes as well',
+    gain: 'other sessions',
+    tier: 'superuser',
+    turns: [mallory(`select pg_advisory_xact_lock(4243), 'locked' as done`)],
+    proof: /"done":"locked"/,
+    fix: hardened,
+  },
+  {
+    id: 'R08',
+    name: 'lock a table against everybody',
+    gain: 'other sessions',
+    tier: 'stopped',
+    turns: [mallory('lock table attacked_notes in access exclusive mode', `select 'locked' as done`)],
+    proof: /"done":"locked"/,
+    fix: 'let no utility statement through: $withAuth and the gateway refuse LOCK TABLE',
+  },
+  {
+    id: 'R09',
+    name: "read another person's large object",
+    gain: 'rows',
+    tier: 'superuser',
+    turns: [
+      alice(`select lo_from_bytea(424242, 'alicesecret')`),
+      mallory(`select convert_from(lo_get(424242), 'UTF8') as object`),
+    ],
+    proof: /alicesecret/,
+    fix: hardened,
+    lasting: true,
+  },
+  {
+    id: 'R10',
+    name: 'write into the stream that replicas and change capture read',
+    gain: 'other sessions',
+    tier: 'superuser',
+    turns: [mallory(`select pg_logical_emit_message(true, 'app', 'from mallory') is not null as written`)],
+    proof: /"written":true/,
+    fix: hardened,
+  },
+  {
+    id: 'R11',
+    name: 'export a snapshot, which keeps old rows from being cleared',
+    gain: 'other sessions',
+    tier: 'superuser',
+    turns: [mallory('select pg_export_snapshot() as snapshot')],
+    proof: /"snapshot":"[0-9A-F]{8}-/,
+    fix: hardened,
+  },
+  {
+    id: 'R12',
+    name: 'lift the statement timeout for what follows in the same transaction',
+    gain: 'other sessions',
+    tier: 'gateway',
+    turns: [
+      mallory(
+        `select set_config('statement_timeout', '0', true)`,
+        `select current_setting('statement_timeout') as timeout`,
+      ),
+    ],
+    proof: /"timeout":"0"/,
+    fix: 'serve people through the gateway, whose own timer ends what takes too long',
+  },
+];
