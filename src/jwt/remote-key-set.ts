@@ -32,14 +32,21 @@ export type FindRemoteKey = FindKey & {
 const refreshAfterMs = 10 * 60_000;
 /** Older keys are not used any more, should the provider be down. */
 const keepForMs = 60 * 60_000;
-/** Between two fetches because of a key that is not in the set. */
-const unknownKeyCooldownMs = 30_000;
+/** A key that was searched for in vain is not searched for again before. */
+const searchAgainAfterMs = 30_000;
+/**
+ * In that time at most so many keys are searched for in vain, and these are all that is remembered of them. More than one, since
+ * one stray token must not keep out the people whose tokens the provider signs with a new key a moment later.
+ */
+const maxVainSearches = 5;
 /** Between a fetch that failed and the next one. */
 const failureCooldownMs = 5_000;
 
 interface KnownKeys {
   readonly find: FindKey;
   readonly fetchedAt: number;
+  /** Which fetch brought them: 1 for the first. */
+  readonly fetch: number;
 }
 
 /**
@@ -56,9 +63,13 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): FindRemoteKey 
   let known: KnownKeys | undefined;
   let fetching: { readonly keys: Promise<KnownKeys>; readonly since: number } | undefined;
   let failure: { readonly error: unknown; readonly at: number } | undefined;
-  let unknownKeyFetchAt = -Infinity;
+  let fetches = 0;
+  let searching: { readonly done: Promise<KnownKeys>; readonly since: number } | undefined;
+  /** The names of keys that were not found, and when they were searched for. */
+  const vainSearches = new Map<string | undefined, number>();
 
   async function fetchKeys(): Promise<KnownKeys> {
+    const number = (fetches += 1);
     try {
       const { href } = typeof url === 'function' ? await url() : url;
       const keySet = await fetchDocument({
@@ -71,7 +82,7 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): FindRemoteKey 
       });
       const find = await parseKeySet(keySet, { name, algorithms });
       failure = undefined;
-      known = { find, fetchedAt: now() };
+      known = { find, fetchedAt: now(), fetch: number };
       return known;
     } catch (error) {
       failure = { error, at: now() };
@@ -104,25 +115,48 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): FindRemoteKey 
     return known;
   }
 
-  /** Keys newer than the ones that lack the key, or undefined if it is too early to ask again. */
-  async function renewForUnknownKey(): Promise<KnownKeys | undefined> {
-    const joins = sharesWork && fetching !== undefined;
-    if (!joins && now() - unknownKeyFetchAt < unknownKeyCooldownMs) return undefined;
-    if (!joins && !hasJustFailed()) unknownKeyFetchAt = now();
-    return renew();
+  /** Keys newer than the ones that lack a key, or undefined if it is too early to ask again. */
+  function search(...wanted: Parameters<FindKey>): Promise<KnownKeys> | undefined {
+    if (searching !== undefined && sharesWork && now() - searching.since <= 3 * timeoutMs)
+      return searching.done;
+    for (const [kid, at] of vainSearches) if (now() - at >= searchAgainAfterMs) vainSearches.delete(kid);
+    if (vainSearches.has(wanted[0]?.kid) || vainSearches.size >= maxVainSearches) return undefined;
+    const done = searchFor(wanted).finally(() => {
+      if (searching?.done === done) searching = undefined;
+    });
+    searching = { done, since: now() };
+    return done;
+  }
+
+  async function searchFor(wanted: Parameters<FindKey>): Promise<KnownKeys> {
+    const kid = wanted[0]?.kid;
+    // A fetch in flight, or one that has just failed, is no search of ours.
+    if (!hasJustFailed() && (fetching === undefined || !sharesWork)) vainSearches.set(kid, now());
+    const keys = await renew();
+    try {
+      await keys.find(...wanted);
+      // The provider has made this key, which no stranger can have it do: such searches are not counted.
+      vainSearches.delete(kid);
+    } catch {
+      // Whoever waits for these keys looks into them by itself.
+    }
+    return keys;
   }
 
   const find: FindKey = async (header, token) => {
-    const before = known;
-    const keys = await current();
-    try {
-      return await keys.find(header, token);
-    } catch (error) {
-      // Keys that came while this token was waiting are as new as they get.
-      if (!(error instanceof errors.JWKSNoMatchingKey) || keys !== before) throw error;
-      const renewed = await renewForUnknownKey();
-      if (renewed === undefined) throw error;
-      return renewed.find(header, token);
+    const fetchesBefore = fetches;
+    let keys = await current();
+    for (;;) {
+      try {
+        return await keys.find(header, token);
+      } catch (error) {
+        // Keys that were asked for since this token came are as new as they get. Those of a fetch that was on its way already
+        // may have left the provider before it made the key.
+        if (!(error instanceof errors.JWKSNoMatchingKey) || keys.fetch > fetchesBefore) throw error;
+        const renewed = search(header, token);
+        if (renewed === undefined) throw error;
+        keys = await renewed;
+      }
     }
   };
   const load = async (): Promise<void> => {

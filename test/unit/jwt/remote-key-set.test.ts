@@ -103,6 +103,64 @@ describe('a key that is not in the set', () => {
     expect(server.requests).toHaveLength(3);
   });
 
+  it('is looked for five times in 30 seconds when every token names another', async () => {
+    const one = verifier();
+    await one.verify(await tokenOf(first));
+    const naming = (kid: string): Promise<string> => second.sign({ exp: startSeconds + 86_400 }, { kid });
+    for (let n = 0; n < 50; n += 1) await codeOf(one.verify(await naming(`stray-${n}`)));
+    expect(server.requests).toHaveLength(6);
+    clock.advance(30_000);
+    for (let n = 0; n < 50; n += 1) await codeOf(one.verify(await naming(`later-${n}`)));
+    expect(server.requests).toHaveLength(11);
+  });
+
+  it('does not keep out a new one that a token names a moment later', async () => {
+    const one = verifier();
+    await one.verify(await tokenOf(first));
+    const stray = await second.sign({}, { kid: 'stray' });
+    for (let n = 0; n < 10; n += 1) await codeOf(one.verify(stray));
+    server.publish(first.publicJwk, second.publicJwk);
+    await one.verify(await tokenOf(second));
+    expect(server.requests).toHaveLength(3);
+  });
+
+  it('is found at once however often the provider makes a new one', async () => {
+    const one = verifier();
+    const signers = await Promise.all([1, 2, 3, 4].map((n) => createSigner('ES256', `next-${n}`)));
+    await one.verify(await tokenOf(first));
+    const published = [first.publicJwk];
+    for (const signer of signers) {
+      published.push(signer.publicJwk);
+      server.publish(...published);
+      await one.verify(await tokenOf(signer));
+    }
+    expect(server.requests).toHaveLength(5);
+  });
+
+  it('is found when it was made while the keys were already on their way', async () => {
+    const third = await createSigner('ES256', 'third');
+    const one = verifier();
+    await one.verify(await tokenOf(first));
+    let release = (): void => {};
+    const asked = new Promise<void>((resolve) => {
+      server.answer((request, response) => {
+        release = () => json({ keys: [first.publicJwk, second.publicJwk] })(request, response);
+        resolve();
+      });
+    });
+    const before = one.verify(await tokenOf(second));
+    await asked;
+    // The answer has left, so to speak, when the provider makes the next key.
+    server.publish(first.publicJwk, second.publicJwk, third.publicJwk);
+    const after = Promise.all([1, 2, 3].map(async (n) => one.verify(await tokenOf(third, { n }))));
+    // Lets these tokens come before the answer does.
+    await one.verify(await tokenOf(first));
+    release();
+    await before;
+    await after;
+    expect(server.requests).toHaveLength(3);
+  });
+
   it('is not looked for in keys that were fetched for this very token', async () => {
     expect(await codeOf(verifier().verify(await tokenOf(second)))).toBe('ERR_TOKEN_SIGNATURE');
     expect(server.requests).toHaveLength(1);
@@ -113,8 +171,11 @@ describe('a key that is not in the set', () => {
     await one.verify(await tokenOf(first));
     server.publish(second.publicJwk);
     await one.verify(await tokenOf(second));
-    expect(await codeOf(one.verify(await tokenOf(first)))).toBe('ERR_TOKEN_SIGNATURE');
-    expect(server.requests).toHaveLength(2);
+    for (let n = 0; n < 5; n += 1) {
+      expect(await codeOf(one.verify(await tokenOf(first)))).toBe('ERR_TOKEN_SIGNATURE');
+    }
+    // One search for the new key and, once, one for the old.
+    expect(server.requests).toHaveLength(3);
   });
 
   it('does not cost the known keys if the provider is down when it is looked for', async () => {
