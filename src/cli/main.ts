@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   keys: async () => (await import('./keys.ts')).keys,
   dev: async () => (await import('./dev.ts')).dev,
   token: async () => (await import('./token.ts')).token,
+  revoke: async () => (await import('./revoke.ts')).revoke,
   eject: async () => (await import('./eject.ts')).eject,
   gateway: async () => (await import('./gateway.ts')).gateway,
 };

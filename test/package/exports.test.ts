@@ -204,6 +204,10 @@ const promised: Readonly<Record<string, Exports>> = {
     values: ['withAuthorize'],
     types: ['AuthorizeOptions'],
   },
+  './revocations': {
+    values: ['reinstate', 'revoke'],
+    types: ['Revocation'],
+  },
 };
 
 const { './package.json': itself, ...entryPoints } = manifest.exports;

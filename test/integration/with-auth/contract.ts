@@ -1289,6 +1289,20 @@ export function describeContract<Database extends ContractDatabase>(
       });
     }
 
+    it('a person who is revoked is refused from the next query on, also by what has been used before', async () => {
+      const [hers, his] = [db.$withAuth(alice), db.$withAuth(bob)];
+      expect(titles(await hers.select().from(todos))).not.toEqual([]);
+      await database.asOwner([`INSERT INTO auth.revocations (claim, value) VALUES ('sub', 'alice')`]);
+      try {
+        expect(await refusal(hers.select().from(todos))).toBe('28000');
+        expect(await refusal(db.$withAuth(alice).select().from(todos))).toBe('28000');
+        expect(titles(await his.select().from(todos))).not.toEqual([]);
+      } finally {
+        await database.asOwner(['DELETE FROM auth.revocations']);
+      }
+      expect(titles(await hers.select().from(todos))).not.toEqual([]);
+    });
+
     it('no secret is in what a handle says: no token, key, password or claim', async () => {
       const subject = 'subject-7f3a9c';
       const claim = 'claim-5e1d';

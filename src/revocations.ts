@@ -1,0 +1,70 @@
+import { sql, type SQL } from 'drizzle-orm';
+
+/** Whose seals the database refuses. Exactly one of `subject`, `session` and `tokenId`. */
+export interface Revocation {
+  /** Every token of a person: the claim `sub`. */
+  readonly subject?: string | undefined;
+  /** Every token of a session: the claim `sid`. */
+  readonly session?: string | undefined;
+  /** One token: the claim `jti`. */
+  readonly tokenId?: string | undefined;
+  /** The issuer whose subject, session or token it is: the claim `iss`. Default: any. */
+  readonly issuer?: string | undefined;
+  /** Only tokens that were issued before, by the claim `iat`, or that do not say when. Default: all, later ones as well. */
+  readonly issuedBefore?: Date | undefined;
+  /** When it ends; once the last token has expired that it means, it serves no purpose. Default: never. */
+  readonly until?: Date | undefined;
+}
+
+/**
+ * Refuses people, sessions or tokens from now on, in every application and every gateway of the database: the next statement
+ * whose policies ask who it is gets 28000, on connections and in sessions that are open as well. Said again, it replaces
+ * what was said before.
+ *
+ * Emits `INSERT INTO auth.revocations … ON CONFLICT … DO UPDATE`, with everything as parameters. Needs the owner.
+ *
+ * @throws TypeError when not exactly one of `subject`, `session` and `tokenId` is given, or one is empty
+ * @example
+ * import { revoke } from 'drizzle-authorize/revocations';
+ * import { drizzle } from 'drizzle-orm/node-postgres';
+ *
+ * const ownerDb = drizzle(process.env.DATABASE_URL!);
+ * await ownerDb.execute(revoke({ session: 'sess_2abc' }));
+ * await ownerDb.execute(revoke({ subject: 'user_1', issuedBefore: new Date() })); // signed out everywhere
+ */
+export function revoke(revocation: Revocation): SQL {
+  const { claim, value, issuer } = keyOf(revocation, 'revoke');
+  const [before, until] = [revocation.issuedBefore, revocation.until].map(
+    (time) => time?.toISOString() ?? null,
+  );
+  return sql`insert into auth.revocations (claim, value, issuer, issued_before, until)
+    values (${claim}, ${value}, ${issuer}, ${before}::timestamptz, ${until}::timestamptz)
+    on conflict (claim, value, issuer) do update
+    set issued_before = excluded.issued_before, until = excluded.until, revoked_at = excluded.revoked_at`;
+}
+
+/**
+ * Takes a revocation back. Of `issuer` the same has to be said as was then.
+ *
+ * Emits `DELETE FROM auth.revocations`, with everything as parameters. Needs the owner.
+ *
+ * @throws TypeError as {@link revoke}
+ */
+export function reinstate(revocation: Revocation): SQL {
+  const { claim, value, issuer } = keyOf(revocation, 'reinstate');
+  return sql`delete from auth.revocations where claim = ${claim} and value = ${value} and issuer = ${issuer}`;
+}
+
+function keyOf(
+  { subject, session, tokenId, issuer = '' }: Revocation,
+  helper: string,
+): { readonly claim: string; readonly value: string; readonly issuer: string } {
+  const given = Object.entries({ sub: subject, sid: session, jti: tokenId }).filter(
+    ([, value]) => value !== undefined,
+  );
+  const [[claim, value] = []] = given;
+  if (given.length !== 1 || claim === undefined || typeof value !== 'string' || value === '') {
+    throw new TypeError(`${helper}: name one of subject, session and tokenId, and not an empty one`);
+  }
+  return { claim, value, issuer };
+}
