@@ -23,7 +23,7 @@ CREATE TABLE auth.identity_roles (name text PRIMARY KEY);
 --> statement-breakpoint
 COMMENT ON TABLE auth.identity_roles IS 'Roles that people''s SQL runs as: they get an error without a seal.';
 --> statement-breakpoint
-CREATE TABLE auth.seal_keys (id text PRIMARY KEY, inner_pad bytea NOT NULL CHECK (length(inner_pad) = 64), outer_pad bytea NOT NULL CHECK (length(outer_pad) = 64), installed_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE auth.seal_keys (id text PRIMARY KEY, inner_pad bytea NOT NULL CHECK (length(inner_pad) = 64), outer_pad bytea NOT NULL CHECK (length(outer_pad) = 64), installed_at timestamptz NOT NULL DEFAULT now(), revoking boolean NOT NULL DEFAULT true);
 --> statement-breakpoint
 COMMENT ON TABLE auth.seal_keys IS 'HMAC pads of the sealing keys. Whoever reads this table can be anybody: leave it out of dumps.';
 --> statement-breakpoint
@@ -89,7 +89,7 @@ CREATE FUNCTION auth.check(seal text) RETURNS boolean LANGUAGE plpgsql STABLE PA
 AS $$ DECLARE genuine boolean; revoking boolean; BEGIN
   SELECT sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
       key.outer_pad || sha256(key.inner_pad || decode('6472697a7a6c652d617574686f72697a65207365616c203100', 'hex') || convert_to(current_database(), 'UTF8') || decode('00', 'hex') || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
-      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8')), EXISTS (SELECT FROM auth.revocations)
+      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8')), key.revoking
     INTO genuine, revoking FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
   genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
       AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
@@ -108,7 +108,7 @@ CREATE FUNCTION auth.has_identity(seal text) RETURNS boolean LANGUAGE plpgsql ST
 AS $$ DECLARE genuine boolean; revoking boolean; BEGIN
   SELECT sha256(convert_to(split_part(seal, '.', 1), 'UTF8')) = sha256(convert_to(encode(sha256(
       key.outer_pad || sha256(key.inner_pad || decode('6472697a7a6c652d617574686f72697a65207365616c203100', 'hex') || convert_to(current_database(), 'UTF8') || decode('00', 'hex') || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
-      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8')), EXISTS (SELECT FROM auth.revocations)
+      || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8')), key.revoking
     INTO genuine, revoking FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
   genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
       AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
@@ -152,6 +152,16 @@ CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL RESTRIC
 AS $$ DECLARE id text := auth.user_id(); BEGIN
   RETURN CASE WHEN id ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){4}[0-9a-f]{8}$' THEN id::uuid END;
 END $$;
+--> statement-breakpoint
+CREATE FUNCTION auth.note_revocation() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$ BEGIN
+  UPDATE auth.seal_keys SET revoking = true WHERE NOT revoking;
+  RETURN NULL;
+END $$;
+--> statement-breakpoint
+REVOKE ALL ON FUNCTION auth.note_revocation() FROM PUBLIC;
+--> statement-breakpoint
+CREATE OR REPLACE TRIGGER note_revocation AFTER INSERT OR UPDATE ON auth.revocations EXECUTE FUNCTION auth.note_revocation();
 --> statement-breakpoint
 DO $$ DECLARE place text; kind text; grantee text; BEGIN
   FOR place, kind, grantee IN

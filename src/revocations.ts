@@ -44,7 +44,8 @@ export function revoke(revocation: Revocation): SQL {
 }
 
 /**
- * Takes a revocation back. Of `issuer` the same has to be said as was then.
+ * Takes a revocation back. Of `issuer` the same has to be said as was then. Seals go on being compared with the list, at a few
+ * microseconds each, until `drizzle-authorize revoke --list` or `setup` finds it empty.
  *
  * Emits `DELETE FROM auth.revocations`, with everything as parameters. Needs the owner.
  *

@@ -2,6 +2,7 @@ import { PgDialect } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
 
 import { withOwnerTransaction } from '../database/owner-transaction.ts';
+import { noteWhetherRevoking } from '../database/seal-keys.ts';
 import { AuthorizeError } from '../errors.ts';
 import { reinstate, revoke as revokeSql, type Revocation } from '../revocations.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
@@ -68,8 +69,9 @@ export const revoke: Command = {
     };
     const statement = statementOf(() => (values.remove === true ? reinstate : revokeSql)(revocation));
     const changed = await inDatabase(ownerUrl, async (client) => {
-      await client.query('DELETE FROM auth.revocations WHERE until <= now()');
-      return (await client.query(statement.sql, [...statement.params])).rowCount ?? 0;
+      const { rowCount } = await client.query(statement.sql, [...statement.params]);
+      await noteWhetherRevoking(client);
+      return rowCount ?? 0;
     });
     if (json) print(JSON.stringify({ changed }));
     else if (values.remove !== true) printDone('revoked: the next statement is refused');
@@ -129,6 +131,7 @@ interface Row {
 }
 
 async function listed(client: pg.Client): Promise<readonly Row[]> {
+  await noteWhetherRevoking(client);
   const { rows } = await client.query<Row>(
     `SELECT claim, value, issuer, issued_before AS "issuedBefore", until, revoked_at AS "revokedAt"
     FROM auth.revocations WHERE until IS NULL OR until > now() ORDER BY revoked_at DESC, claim, value`,

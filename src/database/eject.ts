@@ -25,6 +25,7 @@ export function ejectStatements(): readonly string[] {
     `COMMENT ON FUNCTION auth.session() IS ${quoteLiteral(`The claims in the setting ${plainSetting}: whoever can send SQL can set it.`)}`,
     'DROP FUNCTION auth.has_identity(text), auth.check(text), auth.refuse(text)',
     'DROP TABLE auth.seal_keys, auth.identity_roles, auth.revocations',
+    'DROP FUNCTION auth.note_revocation()',
     'COMMENT ON SCHEMA auth IS NULL',
     nobodyIsIn,
   ];

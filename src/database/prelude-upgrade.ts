@@ -1,5 +1,5 @@
 import { doBlock } from './do-block.ts';
-import { closePreludeTables, preludeFunctions, preludeTables } from './prelude.ts';
+import { closePreludeTables, preludeFunctions, preludeTables, revocationTrigger } from './prelude.ts';
 import { preludeComment } from './prelude-version.ts';
 import { quoteLiteral } from './quote-literal.ts';
 
@@ -27,7 +27,7 @@ export function upgradeWords(from: number): readonly string[] {
  * policies go on calling the functions that they call. One statement an element. Each can be run again, so that a
  * migration that is not one transaction can be taken up where it stopped.
  *
- * Emits `CREATE TABLE IF NOT EXISTS`, `CREATE OR REPLACE FUNCTION`, `REVOKE`, `COMMENT ON SCHEMA`.
+ * Emits `CREATE TABLE IF NOT EXISTS`, `ALTER TABLE … ADD COLUMN IF NOT EXISTS`, `CREATE OR REPLACE FUNCTION`, `REVOKE`, `COMMENT ON SCHEMA`.
  */
 export function upgradeStatements(from: number, identityRoles: readonly string[]): readonly string[] {
   return [
@@ -38,10 +38,18 @@ export function upgradeStatements(from: number, identityRoles: readonly string[]
         `CREATE TABLE IF NOT EXISTS auth.${name} (${columns})`,
         `COMMENT ON TABLE auth.${name} IS ${quoteLiteral(comment)}`,
       ]),
+    ...preludeTables.flatMap(({ name, added = {} }) =>
+      Object.entries(added)
+        .filter(([version]) => Number(version) > from)
+        .flatMap(([, columns]) => columns)
+        .map((column) => `ALTER TABLE auth.${name} ADD COLUMN IF NOT EXISTS ${column}`),
+    ),
     closePreludeTables(identityRoles),
     ...preludeFunctions().map((statement) =>
       statement.replace(/^CREATE FUNCTION /, 'CREATE OR REPLACE FUNCTION '),
     ),
+    revocationTrigger,
+    noteWhetherRevoking,
     `COMMENT ON SCHEMA auth IS ${quoteLiteral(preludeComment)}`,
     isClosed,
   ];
@@ -52,6 +60,12 @@ const isOurs = doBlock(`BEGIN
     RAISE EXCEPTION 'the schema auth does not say that drizzle-authorize made it'
       USING HINT = 'Apply the migrations in their order, or restore the comment on the schema.';
   END IF;
+END`);
+
+// Behind a lock, for the reason that is given beside the trigger.
+const noteWhetherRevoking = doBlock(`BEGIN
+  LOCK TABLE auth.revocations IN SHARE ROW EXCLUSIVE MODE;
+  UPDATE auth.seal_keys SET revoking = NOT revoking WHERE revoking <> EXISTS (SELECT FROM auth.revocations);
 END`);
 
 const isClosed = doBlock(`DECLARE opened text; BEGIN

@@ -39,6 +39,7 @@ export function preludeStatements(identityRoles: readonly string[]): readonly st
     addIdentityRoles(identityRoles),
     grantAuthUsage(identityRoles),
     ...preludeFunctions(),
+    revocationTrigger,
     closeDefaults(identityRoles),
   ];
 }
@@ -49,6 +50,8 @@ interface PreludeTable {
   /** The version of the prelude that it came with. */
   readonly since: number;
   readonly columns: string;
+  /** Columns of those that came later than the table, by version. */
+  readonly added?: Readonly<Record<number, readonly string[]>>;
   readonly comment: string;
 }
 
@@ -63,7 +66,8 @@ export const preludeTables: readonly PreludeTable[] = [
     name: 'seal_keys',
     since: 1,
     columns:
-      'id text PRIMARY KEY, inner_pad bytea NOT NULL CHECK (length(inner_pad) = 64), outer_pad bytea NOT NULL CHECK (length(outer_pad) = 64), installed_at timestamptz NOT NULL DEFAULT now()',
+      'id text PRIMARY KEY, inner_pad bytea NOT NULL CHECK (length(inner_pad) = 64), outer_pad bytea NOT NULL CHECK (length(outer_pad) = 64), installed_at timestamptz NOT NULL DEFAULT now(), revoking boolean NOT NULL DEFAULT true',
+    added: { 2: ['revoking boolean NOT NULL DEFAULT true'] },
     comment: 'HMAC pads of the sealing keys. Whoever reads this table can be anybody: leave it out of dumps.',
   },
   {
@@ -96,6 +100,8 @@ export function preludeFunctions(): readonly string[] {
     claimsReader('user_id()', 'text', `claims ->> 'sub'`),
     claimsReader('claim(name text)', 'text', 'claims ->> name'),
     uidFunction,
+    noteRevocationFunction,
+    `REVOKE ALL ON FUNCTION auth.note_revocation() FROM PUBLIC`,
   ];
 }
 
@@ -157,11 +163,22 @@ const isRevoked = `EXISTS (SELECT FROM auth.revocations AS gone, (SELECT ${claim
         AND CASE WHEN gone.issued_before IS NULL OR jsonb_typeof(claims -> 'iat') IS DISTINCT FROM 'number' THEN true
           ELSE (claims ->> 'iat')::float8 < date_part('epoch', gone.issued_before) END)`;
 
-/** Sets the variable `genuine`. Claims are read only where something has been revoked at all. */
-const decideGenuine = `SELECT ${macFits(roleInForce)}, EXISTS (SELECT FROM auth.revocations)
+/** Sets the variable `genuine`. Claims are read only where something has been revoked at all, which the key says. */
+const decideGenuine = `SELECT ${macFits(roleInForce)}, key.revoking
     INTO genuine, revoking FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
   genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND ${isForThisBackend} AND ${isCurrent} ELSE false END;
   IF genuine AND revoking THEN genuine := NOT ${isRevoked}; END IF;`;
+
+// That nothing is revoked any more is noted by setup and by the command alone, behind a lock: a transaction that did not see
+// what another one has just revoked must not say so.
+const noteRevocationFunction = `CREATE FUNCTION auth.note_revocation() RETURNS trigger LANGUAGE plpgsql ${fixedPath}
+AS $$ BEGIN
+  UPDATE auth.seal_keys SET revoking = true WHERE NOT revoking;
+  RETURN NULL;
+END $$`;
+
+/** Has the keys say that something is revoked. */
+export const revocationTrigger = `CREATE OR REPLACE TRIGGER note_revocation AFTER INSERT OR UPDATE ON auth.revocations EXECUTE FUNCTION auth.note_revocation()`;
 
 const checkFunction = `CREATE FUNCTION auth.check(seal text) RETURNS boolean ${judge}
 AS $$ DECLARE genuine boolean; revoking boolean; BEGIN

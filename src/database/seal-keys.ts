@@ -28,7 +28,25 @@ export async function installKeys(client: pg.Client, keys: readonly SealKey[]): 
   const { rowCount } = await client.query('DELETE FROM auth.seal_keys WHERE id <> ALL ($1)', [
     keys.map(({ id }) => id),
   ]);
+  await noteWhetherRevoking(client);
   return { installed: keys.length, added, removed: rowCount ?? 0 };
+}
+
+/**
+ * Forgets revocations that are over, and has the keys say whether there are others: where there are none, seals are not
+ * compared with the list. A database of before there was such a list is left alone.
+ */
+export async function noteWhetherRevoking(client: pg.ClientBase): Promise<void> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `SELECT to_regclass('auth.revocations') IS NOT NULL AS there`,
+  );
+  if (rows[0]?.there !== true) return;
+  // Until we commit nobody else can revoke, and then notes it himself.
+  await client.query('LOCK TABLE auth.revocations IN SHARE ROW EXCLUSIVE MODE');
+  await client.query('DELETE FROM auth.revocations WHERE until <= now()');
+  await client.query(
+    'UPDATE auth.seal_keys SET revoking = NOT revoking WHERE revoking <> EXISTS (SELECT FROM auth.revocations)',
+  );
 }
 
 /** The keys that the database knows, newest first. Their ids tell nothing about them. */

@@ -15,7 +15,7 @@ export interface SetupOptions {
  * Makes a migrated PGlite ready for identities, as `drizzle-authorize setup` does with a server: installs the sealing keys. Run
  * it each time that the database is opened; nothing else makes seals for it.
  *
- * Emits `INSERT INTO auth.seal_keys` and `DELETE FROM auth.seal_keys`.
+ * Emits `INSERT INTO`, `DELETE FROM` and `UPDATE auth.seal_keys`.
  *
  * @returns what `withAuth()` takes as `key`
  * @throws AuthorizeError `ERR_MIGRATIONS_MISSING`, `ERR_KEY_INVALID`
@@ -48,6 +48,11 @@ export async function setup(client: SetupClient, options: SetupOptions = {}): Pr
     }
     const ids = keys.map(({ id }) => id).join();
     await tx.query(`DELETE FROM auth.seal_keys WHERE id <> ALL (string_to_array($1, ','))`, [ids]);
+    // There is one connection, so that nobody else revokes meanwhile. Without the list the keys have no such column.
+    const revocations = await tx.query(`SELECT WHERE to_regclass('auth.revocations') IS NOT NULL`);
+    if (revocations.rows.length > 0) {
+      await tx.query('UPDATE auth.seal_keys SET revoking = EXISTS (SELECT FROM auth.revocations)');
+    }
   });
   return value;
 }

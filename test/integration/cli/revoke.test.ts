@@ -6,7 +6,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { reinstate, revoke } from '../../../src/revocations.ts';
 import { runCommand, type CommandResult } from '../../support/command.ts';
-import { createSealedDatabase, runAsOwner, type SealedDatabase } from '../../support/sealed-database.ts';
+import {
+  createSealedDatabase,
+  runAsOwner,
+  withClient,
+  type SealedDatabase,
+} from '../../support/sealed-database.ts';
 
 let database: SealedDatabase;
 
@@ -70,6 +75,21 @@ it('forgets what is over', async () => {
   await owner.execute(reinstate({ tokenId: 't1' }));
   expect((await owner.execute('SELECT value FROM auth.revocations')).rows).toEqual([{ value: "t'2" }]);
   await pool.end();
+});
+
+it('has seals compared with the list only while something is in it', async () => {
+  const revoking = async (): Promise<unknown> =>
+    withClient(
+      database.ownerUrl,
+      async (client) => (await client.query('SELECT revoking FROM auth.seal_keys')).rows,
+    );
+  await runAsOwner(database.ownerUrl, ['DELETE FROM auth.revocations']);
+  await command('--list');
+  expect(await revoking()).toEqual([{ revoking: false }]);
+  await runAsOwner(database.ownerUrl, [`INSERT INTO auth.revocations (claim, value) VALUES ('sub', 'x')`]);
+  expect(await revoking()).toEqual([{ revoking: true }]);
+  await command('--subject', 'x', '--remove');
+  expect(await revoking()).toEqual([{ revoking: false }]);
 });
 
 it.each([
