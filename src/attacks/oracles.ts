@@ -58,8 +58,8 @@ export const oracles: readonly Attack[] = [
     name: 'read the number of all rows in the catalog',
     gain: 'knowledge',
     tier: 'any-host',
-    turns: [mallory(`select reltuples::int as rows from pg_class where relname = 'attacked_notes'`)],
-    proof: /"rows":[2-9]/,
+    turns: [mallory(`select reltuples::int as estimate from pg_class where relname = 'attacked_notes'`)],
+    proof: /"estimate":[2-9]/,
     fix: 'nothing: the catalog is readable to all; keep what must not be counted in a table of each tenant',
   },
   {

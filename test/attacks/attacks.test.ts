@@ -14,8 +14,12 @@ import {
   roleSetBy,
   type SealedGround,
 } from './ground.ts';
+import { mixUps, mixUpsOf } from './mix-ups.ts';
 
 // By one driver and one way into the gateway; by all of them in the other file here.
+
+// A hundred and more connections each.
+const timeout = 60_000;
 
 let ground: SealedGround;
 let served: Served;
@@ -32,29 +36,50 @@ afterAll(async () => {
   await ground.close();
 });
 
-it('each succeeds against the pattern that is written by hand, or it would prove nothing', async () => {
-  const byHand = await createHandwrittenGround();
-  try {
-    let standing = attacks;
-    for (const login of loginNames) {
-      await byHand.watchAs(login);
-      const fell = await attackAll(standing, byHand, () =>
-        Promise.resolve(handwritten(byHand.logins[login], { role: roleSetBy(login) })),
-      );
-      standing = standing.filter(({ id }) => !fell.includes(id));
+it(
+  'each succeeds against the pattern that is written by hand, or it would prove nothing',
+  async () => {
+    const byHand = await createHandwrittenGround();
+    try {
+      let standing = attacks;
+      for (const login of loginNames) {
+        await byHand.watchAs(login);
+        const fell = await attackAll(standing, byHand, () =>
+          Promise.resolve(handwritten(byHand.logins[login], { role: roleSetBy(login) })),
+        );
+        standing = standing.filter(({ id }) => !fell.includes(id));
+      }
+      expect(standing.map(({ id }) => id)).toEqual([]);
+    } finally {
+      await byHand.close();
     }
-    expect(standing.map(({ id }) => id)).toEqual([]);
-  } finally {
-    await byHand.close();
-  }
-});
+  },
+  timeout,
+);
 
-it('succeed through $withAuth only where their tier says so', async () => {
-  expect(await attackAll(attacks, ground, () => nodePostgres(served))).toEqual(
-    idsOf('any-host', 'gateway', 'harden', 'superuser'),
-  );
-});
+it(
+  'succeed through $withAuth only where their tier says so',
+  async () => {
+    expect(await attackAll(attacks, ground, () => nodePostgres(served))).toEqual(
+      idsOf('any-host', 'gateway', 'harden', 'superuser'),
+    );
+  },
+  timeout,
+);
 
-it('succeed through the gateway only where their tier says so', async () => {
-  expect(await attackAll(attacks, ground, () => gatewayOverHttp(served, gateway))).toEqual(idsOf('any-host'));
+it(
+  'succeed through the gateway only where their tier says so',
+  async () => {
+    expect(await attackAll(attacks, ground, () => gatewayOverHttp(served, gateway))).toEqual(
+      idsOf('any-host'),
+    );
+  },
+  timeout,
+);
+
+it('tokens of two people are mixed up by the $withAuth of Drizzle, and not by ours', async () => {
+  const happenedWith = (whose: 'drizzle' | 'ours') =>
+    mixUpsOf(whose, served, gateway, () => ground.restoreRows());
+  expect(await happenedWith('drizzle')).toEqual(mixUps.map(({ id }) => id));
+  expect(await happenedWith('ours')).toEqual([]);
 });

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
+import type { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 
 import type { Attack } from '../../src/attacks/attack.ts';
@@ -11,12 +12,18 @@ import {
   removeRange,
   sealedRange,
 } from '../../src/attacks/range.ts';
+import { preludeStatements } from '../../src/database/prelude.ts';
+import { harden } from '../../src/database/harden.ts';
 import type { Target } from '../../src/attacks/try-attack.ts';
+import { setup as setUpPglite } from '../../src/driver/pglite.ts';
 import { clusterUrl, createDatabase } from '../support/cluster.ts';
-import { createSealedDatabase, runAsOwner, type SealedDatabase } from '../support/sealed-database.ts';
+import { createPglite } from '../support/pglite.ts';
+import { runAsOwner, setUpDatabase, type SealedDatabase } from '../support/sealed-database.ts';
 
 /** A database with the range in it, that can be put back to how it was. */
 export interface Ground extends Target {
+  /** Puts the rows back. */
+  restoreRows(): Promise<void>;
   /** Puts everything back that an attack can have changed. */
   restore(attack: Attack): Promise<void>;
   close(): Promise<void>;
@@ -27,6 +34,11 @@ export interface HandwrittenGround extends Ground {
   readonly logins: Readonly<Record<Login, string>>;
   /** Puts the bystander on a login. */
   watchAs(login: Login): Promise<void>;
+}
+
+export interface PgliteGround extends Ground {
+  readonly client: PGlite;
+  readonly key: string;
 }
 
 export interface SealedGround extends Ground {
@@ -97,9 +109,13 @@ export async function createHandwrittenGround(): Promise<HandwrittenGround> {
   });
 }
 
-/** A database as this package makes it, of an ordinary owner. */
-export async function createSealedGround(): Promise<SealedGround> {
-  const database = await createSealedDatabase('attacked', [], { owner: 'ordinary' });
+/**
+ * A database as this package makes it, of an ordinary owner.
+ *
+ * @param hardenAs who has run `setup --harden`, if anybody
+ */
+export async function createSealedGround(hardenAs?: 'owner' | 'superuser'): Promise<SealedGround> {
+  const database = await createOrdinaryDatabase();
   const superuserUrl = await superuserUrlOf(database);
   const owner = new URL(database.ownerUrl).username;
   const range = [
@@ -114,6 +130,7 @@ export async function createSealedGround(): Promise<SealedGround> {
     () => database.authenticatedUrl,
     () => database.drop(),
   );
+  if (hardenAs !== undefined) await harden(hardenAs === 'owner' ? database.ownerUrl : superuserUrl);
   return Object.assign(ground, { database });
 }
 
@@ -143,6 +160,9 @@ async function openGround(
     await bystander.connect();
     await bystander.query(`select 'of the bystander'`);
   };
+  const restoreRows = async (): Promise<void> => {
+    await superuser.query(rangeRows.join('; '));
+  };
   await superuser.query(everything);
   await watch(firstLogin());
   return {
@@ -162,9 +182,11 @@ async function openGround(
       return answer(rows);
     },
     watch,
+    restoreRows,
     restore: async ({ lasting = false }: Attack) => {
-      await superuser.query(lasting ? everything : rangeRows.join('; '));
-      if (lasting) await watch(login);
+      if (!lasting) return restoreRows();
+      await superuser.query(everything);
+      await watch(login);
     },
     close: async () => {
       await bystander?.end().catch(() => {});
@@ -174,8 +196,61 @@ async function openGround(
   };
 }
 
-async function superuserUrlOf({ name }: SealedDatabase): Promise<string> {
+// As on a host, where the identity roles are the owner's own; here they belong to the cluster, and were made before.
+async function createOrdinaryDatabase(): Promise<SealedDatabase> {
+  const database = await createDatabase('attacked', { owner: 'ordinary' });
+  const owner = new URL(database.url).username;
+  const roles = ['authenticated', 'anonymous'].flatMap((role) => [
+    `DO $$ BEGIN CREATE ROLE ${role}; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+    `GRANT ${role} TO ${owner} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
+  ]);
+  await runAsOwner(await superuserUrlOf(database), roles);
+  await runAsOwner(database.url, preludeStatements(['authenticated', 'anonymous']));
+  return {
+    ...(await setUpDatabase(database.url)),
+    name: database.name,
+    drop: () => database.drop(),
+  };
+}
+
+async function superuserUrlOf({ name }: { readonly name: string }): Promise<string> {
   const url = new URL(await clusterUrl());
   url.pathname = `/${name}`;
   return url.href;
+}
+
+/** A PGlite with the range, whose one login is a superuser. */
+export async function createPgliteGround(): Promise<PgliteGround> {
+  const client = await createPglite([]);
+  const key = await setUpPglite(client);
+  const range = [
+    `DO $$ BEGIN CREATE ROLE ${service} BYPASSRLS; EXCEPTION WHEN duplicate_object THEN NULL; END $$`,
+    'ALTER ROLE authenticated RESET ALL',
+    'ALTER ROLE postgres RESET ALL',
+    `ALTER DATABASE postgres SET attacked.key = 'secretsetting'`,
+    'SELECT lo_unlink(oid) FROM pg_largeobject_metadata WHERE oid = 424242',
+    ...rangeStatements(sealedRange),
+  ].join('; ');
+  await client.exec(range);
+  const restoreRows = async (): Promise<void> => {
+    await client.exec(rangeRows.join('; '));
+  };
+  return {
+    client,
+    key,
+    service,
+    // There is one session.
+    bystander: 0,
+    asOwner: async (statements) => {
+      let rows: unknown = [];
+      for (const statement of statements) ({ rows } = await client.query(statement));
+      return answer(rows);
+    },
+    restoreRows,
+    restore: async ({ lasting = false }) => {
+      if (lasting) await client.exec(range);
+      else await restoreRows();
+    },
+    close: () => client.close(),
+  };
 }
