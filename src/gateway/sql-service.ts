@@ -4,6 +4,7 @@ import type { LineLogger } from '../config/define-config.ts';
 import { createVerifier, type Provider, type Verifier } from '../jwt/index.ts';
 import { observeAll, type Observe } from '../observe.ts';
 import { createSealKey, parseAuthorizeKey, type SealKey } from '../session/seal-key.ts';
+import { ArrayTypes } from './http/array-types.ts';
 import { createSqlHandler, type SqlHandler } from './http/sql-handler.ts';
 import { createMetrics, type Metrics } from './operations/metrics.ts';
 import { createReadiness, type Readiness } from './operations/readiness.ts';
@@ -166,6 +167,7 @@ export async function createSqlService(
     maxLifetimeMs: options.maxLifetimeMs ?? 3_600_000,
   });
   const handle = createSqlHandler({
+    arrayTypes: new ArrayTypes(),
     ...shared,
     pools,
     assertAllowed,

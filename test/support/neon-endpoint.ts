@@ -78,7 +78,11 @@ export async function startNeonEndpoint(
       body.isBatch ? inTransaction(client, body.queries, headers.batch) : inOrder(client, body.queries),
     );
     const written = results.map((result, index) =>
-      resultToJson(result, { rawText: headers.rawText, arrayMode: body.queries[index]?.arrayMode === true }),
+      resultToJson(result, {
+        rawText: headers.rawText,
+        arrays: new Map(),
+        arrayMode: body.queries[index]?.arrayMode === true,
+      }),
     );
     return body.isBatch ? `{"results":[${written.join(',')}]}` : written.join('');
   };

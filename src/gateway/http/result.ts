@@ -15,15 +15,17 @@ export interface ResultOptions {
   readonly rawText: boolean;
   /** Rows as arrays; else as objects, in which the last of two columns with one name wins. */
   readonly arrayMode: boolean;
+  /** Types of elements by types that are arrays, beside those that every database has. */
+  readonly arrays: ReadonlyMap<number, number>;
 }
 
 /**
  * One result as Neon's protocol has it, as JSON text. Written by hand, because JSON columns go in as Postgres wrote
  * them: parsing would lose digits of large numbers, and the order and repetition of keys.
  */
-export function resultToJson(result: TextResult, { rawText, arrayMode }: ResultOptions): string {
+export function resultToJson(result: TextResult, { rawText, arrayMode, arrays }: ResultOptions): string {
   const { command, rowCount, fields, rows } = result;
-  const writers = fields.map((field) => (rawText ? JSON.stringify : writerOf(field.dataTypeID)));
+  const writers = fields.map((field) => (rawText ? JSON.stringify : writerOf(field.dataTypeID, arrays)));
   const names = fields.map((field) => JSON.stringify(field.name));
   const cell = (value: string | null, column: number): string =>
     value === null ? 'null' : (writers[column] ?? JSON.stringify)(value);
@@ -78,10 +80,21 @@ const arrayWriters: ReadonlyMap<number, Writer> = new Map<number, Writer>([
   ),
 ]);
 
-function writerOf(typeId: number): Writer {
-  const element = arrayWriters.get(typeId);
+const firstOwnType = 16_384;
+
+/** True for a type of which nothing has to be asked: PostgreSQL's own. */
+export function isKnownType(typeId: number): boolean {
+  return typeId < firstOwnType;
+}
+
+function writerOf(typeId: number, arrays: ReadonlyMap<number, number>): Writer {
+  const element = arrayWriters.get(typeId) ?? elementWriter(arrays.get(typeId));
   if (element === undefined) return scalarWriters.get(typeId) ?? JSON.stringify;
   return (text) => writeArray(parseArray(text), element);
+}
+
+function elementWriter(typeId = 0): Writer | undefined {
+  return typeId === 0 ? undefined : (scalarWriters.get(typeId) ?? JSON.stringify);
 }
 
 interface ArrayOfText extends ReadonlyArray<string | null | ArrayOfText> {}

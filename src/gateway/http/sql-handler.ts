@@ -12,6 +12,7 @@ import type { RateLimit } from '../rate-limit.ts';
 import { Refusal } from '../refusal.ts';
 import type { RolePool, RolePools } from '../role-pools.ts';
 import type { StatementPolicy } from '../statement-policy.ts';
+import type { ArrayTypes } from './array-types.ts';
 import { answerTo } from './error-body.ts';
 import {
   isolationLevels,
@@ -27,6 +28,7 @@ import { resultToJson } from './result.ts';
 
 export interface SqlHandlerOptions {
   readonly pools: RolePools;
+  readonly arrayTypes: ArrayTypes;
   readonly database: string;
   readonly verifier: Verifier;
   readonly assertAllowed: StatementPolicy;
@@ -118,6 +120,7 @@ async function answerSql(
     },
   );
   const { queries, isBatch } = read;
+  const arrays = headers.rawText ? noArrays : await arraysIn(results, headers, options);
 
   const written = queries.map(({ arrayMode }, index) => {
     const result = results[index];
@@ -126,11 +129,30 @@ async function answerSql(
     return resultToJson(result as typeof result & { rows: (string | null)[][] }, {
       rawText: headers.rawText,
       arrayMode,
+      arrays,
     });
   });
   return isBatch
     ? { body: `{"results":[${written.join(',')}]}`, headers: batchEcho(headers.batch) }
     : { body: written.join(''), headers: {} };
+}
+
+const noArrays: ReadonlyMap<number, number> = new Map();
+
+// Whoever asks what a type is, it is the same: as a visitor of the role, without a person.
+async function arraysIn(
+  results: readonly Result[],
+  headers: SqlHeaders,
+  options: SqlHandlerOptions,
+): Promise<ReadonlyMap<number, number>> {
+  const typeIds = results.flatMap(({ fields }) => fields.map(({ dataTypeID }) => dataTypeID));
+  return options.arrayTypes.elementsOf(typeIds, async (step) => {
+    const [result] = await poolFor(headers, options).run({ role: headers.role, claims: {} }, [step], {
+      caller: new Caller(),
+    });
+    if (result === undefined) throw new Error('a query has no result');
+    return result;
+  });
 }
 
 function poolFor({ role, database: asked }: SqlHeaders, { pools, database }: SqlHandlerOptions): RolePool {
