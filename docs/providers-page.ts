@@ -145,6 +145,40 @@ const limits = `## What a preset cannot know
   policy can look at these claims.
 `;
 
+const organisations = `## One policy for every provider
+
+The verifier puts the organisation in which somebody acts into the claim \`$organization\`, and the roles that the user has in the
+application into \`$roles\`, wherever the token has them; a token's own claims of these names are left out. So one policy serves the
+tokens of all providers:
+
+\`\`\`ts
+import { authenticatedRole, deletePolicy, hasRole, inOrganization, selectPolicy } from 'drizzle-authorize';
+import { sql } from 'drizzle-orm';
+import { pgTable, text } from 'drizzle-orm/pg-core';
+
+export const documents = pgTable('documents', { id: text().primaryKey(), org: text().notNull() }, (t) => [
+  selectPolicy('of my organisation', { to: authenticatedRole, using: inOrganization(t.org) }),
+  deletePolicy('admins delete', {
+    to: authenticatedRole,
+    using: sql\`\${inOrganization(t.org)} and \${hasRole('admin')}\`,
+  }),
+]);
+\`\`\`
+
+\`claimEquals(t.org, ['o', 'id'])\` and \`claimIncludes('permissions', 'read:notes')\` read a claim by the provider's own name. All of them
+refuse when the claim is missing or of another type, such as a list where a text is expected. \`organizationClaim\` and \`roleClaim\` of
+any provider name another place, such as \`organizationClaim: ['app_metadata', 'team']\`.
+
+- Of a Keycloak token the organisation is the alias of the one that it names; a token that names several acts in none.
+- Of a Descope token it is \`dct\`, if the user belongs to that tenant by \`tenants\`.
+- Roles are texts or lists of texts; Zitadel's roles, which are an object, are read with \`auth.session()\`.
+- In Clerk's first version of tokens a role is \`org:admin\`, in the second \`admin\`.
+- Organisations of two providers can have the same id: use ids that are unique, or a provider for each database.
+- Neon's own proxy, in place of the gateway, does not make these claims; \`inOrganization()\` shows nothing there.
+
+A preset types what \`verify()\` gives: with \`createVerifier({ providers: [clerk(…), auth0(…)] })\`, \`identity.claims\` is
+\`ClerkClaims | Auth0Claims\`. These types say what the provider documents; only what the preset has a rule for is checked.`;
+
 /** The text of docs/providers.md. */
 export async function providersPage(): Promise<string> {
   const calls = [
@@ -191,7 +225,7 @@ export async function providersPage(): Promise<string> {
     `## Where the keys are, and who the issuer is\n\n${sources}`,
     'Issuers are compared to the letter. Key sets are fetched when the first token needs them.',
     `## What is in the tokens\n\n${claims}`,
-    'Organisation and roles are where a policy finds them, for instance with `auth.claim()`.',
+    organisations,
     `## Which tokens are accepted\n\n${rules}`,
     limits,
   ].join('\n\n');

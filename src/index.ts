@@ -4,6 +4,14 @@
  */
 export { AuthorizeError, isAuthorizeError, type ErrorCode } from './errors.ts';
 export { auth, authUid } from './policy/auth.ts';
+export {
+  claimEquals,
+  claimIncludes,
+  hasRole,
+  inOrganization,
+  type ClaimName,
+  type ClaimPredicates,
+} from './policy/claims.ts';
 export { crudPolicy, type CrudPolicyOptions } from './policy/crud-policy.ts';
 export { forceRLS } from './policy/force-rls.ts';
 export { memberOf, type MemberOfOptions } from './policy/member-of.ts';

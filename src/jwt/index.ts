@@ -1,4 +1,25 @@
 export { KeySetError, TokenError } from '../errors.ts';
+export type {
+  Auth0Claims,
+  BetterAuthClaims,
+  Claims,
+  ClerkClaims,
+  CognitoClaims,
+  DescopeClaims,
+  EntraClaims,
+  FirebaseClaims,
+  GoogleClaims,
+  KeycloakClaims,
+  LogtoClaims,
+  NeonAuthClaims,
+  OktaClaims,
+  PropelAuthClaims,
+  StackAuthClaims,
+  StytchClaims,
+  SupabaseClaims,
+  WorkosClaims,
+  ZitadelClaims,
+} from './claims.ts';
 export type { ClaimPath, ClaimRule } from './claim-rule.ts';
 export { customKeys, type CustomKeysOptions } from './custom-keys.ts';
 export type { Fetch } from './fetch-document.ts';

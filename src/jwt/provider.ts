@@ -1,6 +1,7 @@
 import type { JSONWebKeySet } from 'jose';
 import { asymmetricAlgorithms, fewestSecretBytes, keyFits, symmetricAlgorithms } from './algorithm.ts';
 import { areClaimRules, type ClaimPath, type ClaimRule, isClaimPath } from './claim-rule.ts';
+import type { Claims } from './claims.ts';
 import { deepFreeze } from './deep-freeze.ts';
 import { isSecureUrl } from './secure-url.ts';
 
@@ -14,11 +15,19 @@ export type ProviderKeys =
   | { readonly jwks: JSONWebKeySet }
   | { readonly secret: Uint8Array<ArrayBuffer> };
 
+/** Only a type: which claims the tokens of a provider have. */
+declare const claimsOf: unique symbol;
+
+/** The claims of the tokens of a provider; of several, the union. */
+export type ClaimsOf<P> = P extends { readonly [claimsOf]?: infer C } ? Exclude<C, undefined> : never;
+
 /**
  * Who issues tokens, as data: {@link jwks}, {@link customKeys} and the presets make one, {@link createVerifier} reads
  * it. Frozen.
  */
-export interface Provider {
+export interface Provider<C extends Claims = Claims> {
+  /** Never there. */
+  readonly [claimsOf]?: C;
   /** What error messages call it. */
   readonly name: string;
   readonly keys: ProviderKeys;
@@ -36,6 +45,10 @@ export interface Provider {
   readonly userIdClaim: string;
   /** Where a token says which organisation the user acts in, the first that is there; empty if nowhere. */
   readonly organizationClaims: readonly ClaimPath[];
+  /** How the organisation is written there: as text, or as the name of an object's only member. */
+  readonly organizationForm: 'text' | 'only member';
+  /** The object whose members are the user's organisations: one that is not there is not believed. `null`: no such object. */
+  readonly organizationsClaim: ClaimPath | null;
   /** Where a token says which roles the user has in the application: never the Postgres role. */
   readonly roleClaims: readonly ClaimPath[];
   /** The longest time between `iat` and `exp` that is accepted. `null`: any. */
@@ -73,6 +86,16 @@ export interface ProviderOptions {
    */
   readonly userIdClaim?: string | undefined;
   /**
+   * Where the token says in which organisation the user acts, as text: a name, or names from the outside inwards, such
+   * as `['app_metadata', 'org_id']`. It becomes `$organization` of the identity. Default: what the preset says.
+   */
+  readonly organizationClaim?: string | ClaimPath | undefined;
+  /**
+   * Where the token says which roles the user has in the application, as text or a list of texts. They become
+   * `$roles` of the identity, and never the Postgres role. Default: what the preset says.
+   */
+  readonly roleClaim?: string | ClaimPath | undefined;
+  /**
    * The longest time in seconds between `iat` and `exp` that is accepted; without `iat`, between now and `exp`.
    * `null`: any.
    */
@@ -89,32 +112,43 @@ export const providerOptionNames = [
   'roles',
   'roleFrom',
   'userIdClaim',
+  'organizationClaim',
+  'roleClaim',
   'maxLifetimeSeconds',
   'name',
 ] as const;
 
 /** What is known of a provider before its options are read. */
 export interface ProviderFacts extends Partial<
-  Pick<Provider, 'userIdClaim' | 'organizationClaims' | 'roleClaims' | 'maxLifetimeSeconds' | 'rules'>
+  Pick<
+    Provider,
+    | 'userIdClaim'
+    | 'organizationClaims'
+    | 'organizationForm'
+    | 'organizationsClaim'
+    | 'roleClaims'
+    | 'maxLifetimeSeconds'
+    | 'rules'
+  >
 > {
   readonly name: string;
   readonly algorithms: readonly string[];
 }
 
 /** A frozen provider from checked options; `caller` is the function that messages name. */
-export function toProvider(
+export function toProvider<C extends Claims = Claims>(
   caller: string,
   keys: ProviderKeys,
   options: ProviderOptions,
   facts: ProviderFacts,
-): Provider {
+): Provider<C> {
   const { issuer, audience, algorithms = facts.algorithms, roles = ['authenticated'] } = options;
   const { name = facts.name, roleFrom = null, userIdClaim = facts.userIdClaim ?? 'sub' } = options;
   const { maxLifetimeSeconds = facts.maxLifetimeSeconds ?? null } = options;
   if (issuer === undefined) {
     throw new TypeError(`${caller}(): "issuer" is required; null says that it is not to be checked`);
   }
-  const provider: Provider = {
+  const provider: Provider<C> = {
     name,
     keys: Object.freeze(keys),
     issuers: issuer === null ? [] : texts(caller, 'issuer', typeof issuer === 'string' ? [issuer] : issuer),
@@ -126,13 +160,36 @@ export function toProvider(
     roles: texts(caller, 'roles', roles),
     roleFrom,
     userIdClaim,
-    organizationClaims: deepFreeze(facts.organizationClaims ?? []),
-    roleClaims: deepFreeze(facts.roleClaims ?? []),
+    ...organizationFrom(caller, options.organizationClaim, facts),
+    roleClaims: deepFreeze(pathsFrom(caller, 'roleClaim', options.roleClaim) ?? facts.roleClaims ?? []),
     maxLifetimeSeconds,
     rules: deepFreeze(facts.rules ?? []),
   };
   checkProvider(caller, provider);
   return Object.freeze(provider);
+}
+
+/** A claim that the user names is text, whatever the preset would have read. */
+function organizationFrom(
+  caller: string,
+  named: string | ClaimPath | undefined,
+  { organizationClaims = [], organizationForm = 'text', organizationsClaim = null }: ProviderFacts,
+): Pick<Provider, 'organizationClaims' | 'organizationForm' | 'organizationsClaim'> {
+  const paths = pathsFrom(caller, 'organizationClaim', named);
+  return paths === undefined
+    ? deepFreeze({ organizationClaims, organizationForm, organizationsClaim })
+    : deepFreeze({ organizationClaims: paths, organizationForm: 'text', organizationsClaim: null });
+}
+
+function pathsFrom(
+  caller: string,
+  option: string,
+  named: string | ClaimPath | undefined,
+): readonly ClaimPath[] | undefined {
+  if (named === undefined) return undefined;
+  const path: unknown = typeof named === 'string' ? [named] : named;
+  if (isClaimPath(path)) return [[...path]];
+  throw new TypeError(`${caller}(): "${option}" must be the name of a claim, or a list of names`);
 }
 
 /**
@@ -201,6 +258,12 @@ function checkClaimNames(caller: string, provider: Provider): void {
     if (!Array.isArray(provider[option]) || !provider[option].every(isClaimPath)) {
       throw new TypeError(`${caller}(): "${option}" must be a list of paths to claims`);
     }
+  }
+  if (!['text', 'only member'].includes(provider.organizationForm)) {
+    throw new TypeError(`${caller}(): "organizationForm" must be 'text' or 'only member'`);
+  }
+  if (provider.organizationsClaim !== null && !isClaimPath(provider.organizationsClaim)) {
+    throw new TypeError(`${caller}(): "organizationsClaim" must be a path to a claim, or null`);
   }
 }
 

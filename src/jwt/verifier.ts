@@ -1,9 +1,10 @@
 import { TokenError } from '../errors.ts';
+import type { Claims } from './claims.ts';
 import { discoverKeySet } from './discover-key-set.ts';
 import type { Fetch } from './fetch-document.ts';
 import type { VerifiedIdentity } from './verified-identity.ts';
 import { parseKeySet } from './parse-key-set.ts';
-import { checkProvider, type Provider } from './provider.ts';
+import { checkProvider, type ClaimsOf, type Provider } from './provider.ts';
 import { refuseUnknownOptions } from './refuse-unknown-options.ts';
 import { createRemoteKeySet, type FindKey, type FindRemoteKey } from './remote-key-set.ts';
 import { sharesWork } from './shares-work.ts';
@@ -12,9 +13,9 @@ import { VerifiedTokenCache } from './verified-token-cache.ts';
 import { verifyToken } from './verify-token.ts';
 
 /** What {@link createVerifier} takes. */
-export interface VerifierOptions {
+export interface VerifierOptions<P extends readonly Provider[] = readonly Provider[]> {
   /** Whose tokens are accepted; at least one, made by a preset, `oidc()`, `jwks()` or `customKeys()`. */
-  readonly providers: readonly Provider[];
+  readonly providers: P;
   /** How far the clocks of issuer and verifier may differ, in whole seconds. Default: 30; 0 to 300. */
   readonly clockToleranceSeconds?: number | undefined;
   /** Longer tokens are refused unread. Default: 8,192. */
@@ -34,7 +35,7 @@ export interface VerifyOptions {
 }
 
 /** Turns tokens into identities; holds key sets and the cache of verified tokens, and no timer or socket. */
-export interface Verifier {
+export interface Verifier<C extends Claims = Claims> {
   /**
    * Says who a token speaks for. The signature is verified first; only then is anything in the payload judged:
    * `iss`, `aud` if configured, what the provider's rules ask for, `exp` and the user id, which a token must have, `nbf`
@@ -48,7 +49,7 @@ export interface Verifier {
    * @throws {TokenError} if the token is refused, with the reason as `code`
    * @throws {KeySetError} if the keys that would decide cannot be had: ERR_KEY_SET_UNREACHABLE, ERR_KEY_SET_INVALID
    */
-  verify(token: string, options?: VerifyOptions): Promise<VerifiedIdentity>;
+  verify(token: string, options?: VerifyOptions): Promise<VerifiedIdentity<C>>;
 
   /**
    * Fetches the key sets that the next tokens would have to wait for: those that are not here yet, or too old. A verifier of
@@ -75,11 +76,13 @@ const optionNames = ['providers', 'clockToleranceSeconds', 'maxTokenBytes', 'cac
  * const verifier = createVerifier({
  *   providers: [jwks({ url: 'https://id.example/.well-known/jwks.json', issuer: 'https://id.example' })],
  * });
- * const identity = await verifier.verify(token);
+ * const identity = await verifier.verify(token); // with the claims of a preset, typed as those of its provider
  * identity.claims.sub; // who it is
  * @see https://www.rfc-editor.org/rfc/rfc8725 for the attacks that these rules answer
  */
-export function createVerifier(options: VerifierOptions): Verifier {
+export function createVerifier<const P extends readonly Provider[]>(
+  options: VerifierOptions<P>,
+): Verifier<ClaimsOf<P[number]>> {
   refuseUnknownOptions('createVerifier', options, optionNames);
   const { providers, clockToleranceSeconds = 30, maxTokenBytes = 8192, cacheSize = 10_000 } = options;
   const { fetch = (url, init) => globalThis.fetch(url, init), now = () => Date.now() } = options;
@@ -106,7 +109,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     return identity;
   }
 
-  return Object.freeze({
+  const verifier: Verifier = {
     async verify(token: string, { role = 'authenticated' }: VerifyOptions = {}): Promise<VerifiedIdentity> {
       if (typeof token !== 'string' || token === '') {
         throw new TypeError('verify(): "token" must be a string that is not empty');
@@ -134,7 +137,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
     async loadKeySets(): Promise<void> {
       await Promise.all(candidates.flatMap(({ key }) => ('load' in key ? [key.load()] : [])));
     },
-  });
+  };
+  // What kind of claims a token has is known of its provider alone, whose preset says it.
+  return Object.freeze(verifier) as Verifier<ClaimsOf<P[number]>>;
 }
 
 function toKey(

@@ -1,5 +1,7 @@
 import { TokenError } from '../errors.ts';
 import { checkClaims, readClaim } from './claim-rule.ts';
+import type { Claims } from './claims.ts';
+import { withCommonClaims } from './common-claims.ts';
 import { deepFreeze } from './deep-freeze.ts';
 import type { Provider } from './provider.ts';
 import type { SignedToken } from './verify-signature.ts';
@@ -7,7 +9,7 @@ import type { SignedToken } from './verify-signature.ts';
 /** What the claims of a token have been found to say. */
 export interface VerifiedClaims {
   /** Deeply frozen; `sub` is the user. */
-  readonly claims: Readonly<Record<string, unknown>>;
+  readonly claims: Claims;
   /** Whole epoch seconds, tolerance included. */
   readonly expiresAt: number;
 }
@@ -38,7 +40,8 @@ export function verifyClaims(
   }
   checkClaims({ header, claims }, provider.rules, provider.name);
   const expiresAt = checkTimes(claims, provider, clock);
-  return { claims: deepFreeze(withUserAsSubject(claims, provider.userIdClaim)), expiresAt };
+  const identified = withCommonClaims(withUserAsSubject(claims, provider.userIdClaim), provider);
+  return { claims: deepFreeze(identified), expiresAt };
 }
 
 /** When the token stops being accepted, in whole epoch seconds. */
@@ -74,13 +77,16 @@ function checkTimes(
  * Everybody who asks for the user reads `sub`: the database's `auth.user_id()`, revocations, logs. So the user's id
  * is put there, and a `sub` that means something else stays readable as `token_sub`.
  */
-function withUserAsSubject(claims: Record<string, unknown>, userIdClaim: string): Record<string, unknown> {
+function withUserAsSubject(
+  claims: Record<string, unknown>,
+  userIdClaim: string,
+): Record<string, unknown> & { readonly sub: string } {
   const userId = readClaim(claims, [userIdClaim]);
   if (typeof userId !== 'string' || userId === '') {
     throw new TokenError('ERR_TOKEN_CLAIM', `the token needs a "${userIdClaim}" that is text and not empty`);
   }
   const { sub } = claims;
-  if (sub === userId) return claims;
+  if (sub === userId) return { ...claims, sub: userId };
   return sub === undefined ? { ...claims, sub: userId } : { ...claims, sub: userId, token_sub: sub };
 }
 

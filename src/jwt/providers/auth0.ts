@@ -1,3 +1,4 @@
+import type { Auth0Claims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { accessTokenType, toHost, toSwitch, toTexts } from './parameter.ts';
@@ -22,7 +23,7 @@ export interface Auth0Options extends PresetOptions {
  * const provider = auth0({ domain: 'acme.eu.auth0.com', audience: 'https://api.example.com' });
  * @see https://auth0.com/docs/secure/tokens/access-tokens/access-token-profiles
  */
-export function auth0(options: Auth0Options): Provider {
+export function auth0(options: Auth0Options): Provider<Auth0Claims> {
   checkOptionNames('auth0', options, ['domain', 'audience', 'machines']);
   // The slash at the end is part of the issuer.
   const issuer = `https://${toHost('auth0', 'domain', options.domain, 'acme.eu.auth0.com')}/`;

@@ -1,3 +1,4 @@
+import type { BetterAuthClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toMatching, toOrigin, toSwitch, toTexts } from './parameter.ts';
@@ -25,7 +26,7 @@ export interface BetterAuthOptions extends PresetOptions {
  * const provider = betterAuth({ baseURL: 'https://app.example.com' });
  * @see https://www.better-auth.com/docs/plugins/jwt
  */
-export function betterAuth(options: BetterAuthOptions): Provider {
+export function betterAuth(options: BetterAuthOptions): Provider<BetterAuthClaims> {
   checkOptionNames('betterAuth', options, ['baseURL', 'basePath', 'issuer', 'audience', 'anonymous']);
   const origin = toOrigin('betterAuth', 'baseURL', options.baseURL, 'https://app.example.com');
   const basePath = toMatching('betterAuth', 'basePath', options.basePath ?? '/api/auth', {

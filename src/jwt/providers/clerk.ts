@@ -1,3 +1,4 @@
+import type { ClerkClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toHost, toMatching, toSwitch } from './parameter.ts';
@@ -27,7 +28,7 @@ export interface ClerkOptions extends PresetOptions {
  * const provider = clerk({ domain: 'clerk.example.com', authorizedParties: 'https://app.example.com' });
  * @see https://clerk.com/docs/guides/sessions/session-tokens
  */
-export function clerk(options: ClerkOptions): Provider {
+export function clerk(options: ClerkOptions): Provider<ClerkClaims> {
   checkOptionNames('clerk', options, ['domain', 'authorizedParties', 'templates', 'pending']);
   const issuer = `https://${toHost('clerk', 'domain', options.domain, 'clerk.example.com')}`;
   const templates = toSwitch('clerk', 'templates', options.templates);

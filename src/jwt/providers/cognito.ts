@@ -1,3 +1,4 @@
+import type { CognitoClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toMatching, toSwitch, toTexts, uuid } from './parameter.ts';
@@ -23,7 +24,7 @@ export interface CognitoOptions extends PresetOptions {
  * const provider = cognito({ userPoolId: 'eu-west-1_AbC123', clientId: '57cbishk4j24', tokenUse: 'access' });
  * @see https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
  */
-export function cognito(options: CognitoOptions): Provider {
+export function cognito(options: CognitoOptions): Provider<CognitoClaims> {
   checkOptionNames('cognito', options, ['userPoolId', 'clientId', 'tokenUse', 'machines']);
   const userPoolId = toMatching('cognito', 'userPoolId', options.userPoolId, {
     pattern: /^[a-z]{2}(?:-[a-z]+)+-\d+_[A-Za-z0-9]+$/,

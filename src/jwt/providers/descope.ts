@@ -1,3 +1,4 @@
+import type { DescopeClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toBaseUrl, toMatching, toSwitch, toTexts } from './parameter.ts';
@@ -23,7 +24,7 @@ export interface DescopeOptions extends PresetOptions {
  * const provider = descope({ projectId: 'P2bQkmTnVdRfGhJkLmNpQrStUvWx' });
  * @see https://docs.descope.com/session-overview
  */
-export function descope(options: DescopeOptions): Provider {
+export function descope(options: DescopeOptions): Provider<DescopeClaims> {
   checkOptionNames('descope', options, ['projectId', 'audience', 'baseUrl', 'machines']);
   const { audience, baseUrl = 'https://api.descope.com' } = options;
   const projectId = toMatching('descope', 'projectId', options.projectId, {
@@ -40,6 +41,7 @@ export function descope(options: DescopeOptions): Provider {
     algorithms: ['RS256'],
     maxLifetimeSeconds: 86_400,
     organizationClaims: [['dct']],
+    organizationsClaim: ['tenants'],
     roleClaims: [['roles']],
     rules: [
       {

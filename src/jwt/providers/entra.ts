@@ -1,3 +1,4 @@
+import type { EntraClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toMatching, toSwitch, toTexts, uuid } from './parameter.ts';
@@ -29,7 +30,7 @@ export interface EntraOptions extends PresetOptions {
  * });
  * @see https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens
  */
-export function entra(options: EntraOptions): Provider {
+export function entra(options: EntraOptions): Provider<EntraClaims> {
   checkOptionNames('entra', options, ['tenantId', 'audience', 'version', 'machines', 'userIdClaim']);
   const { version = 2, userIdClaim = 'oid' } = options;
   const shape = {

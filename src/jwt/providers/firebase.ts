@@ -1,3 +1,4 @@
+import type { FirebaseClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toMatching, toSwitch, toTexts } from './parameter.ts';
@@ -21,7 +22,7 @@ export interface FirebaseOptions extends PresetOptions {
  * const provider = firebase({ projectId: 'my-app-1234' });
  * @see https://firebase.google.com/docs/auth/admin/verify-id-tokens
  */
-export function firebase(options: FirebaseOptions): Provider {
+export function firebase(options: FirebaseOptions): Provider<FirebaseClaims> {
   checkOptionNames('firebase', options, ['projectId', 'tenant', 'anonymous']);
   const projectId = toMatching('firebase', 'projectId', options.projectId, {
     pattern: /^(?=.*[a-z])[a-z0-9][a-z0-9.:-]*$/,

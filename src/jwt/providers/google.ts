@@ -1,3 +1,4 @@
+import type { GoogleClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toMatching, toTexts } from './parameter.ts';
@@ -19,7 +20,7 @@ export interface GoogleOptions extends PresetOptions {
  * const provider = google({ clientId: '1234-abcd.apps.googleusercontent.com', hostedDomain: 'example.com' });
  * @see https://developers.google.com/identity/openid-connect/reference
  */
-export function google(options: GoogleOptions): Provider {
+export function google(options: GoogleOptions): Provider<GoogleClaims> {
   checkOptionNames('google', options, ['clientId', 'hostedDomain']);
   const given: readonly unknown[] = Array.isArray(options.clientId) ? options.clientId : [options.clientId];
   const shape = {

@@ -1,3 +1,4 @@
+import type { KeycloakClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toBaseUrl, toMatching, toSwitch, toTexts } from './parameter.ts';
@@ -28,7 +29,7 @@ export interface KeycloakOptions extends PresetOptions {
  * const provider = keycloak({ url: 'https://id.example.com', realm: 'acme', audience: 'notes-api' });
  * @see https://www.keycloak.org/docs/latest/server_admin/#audience-support
  */
-export function keycloak(options: KeycloakOptions): Provider {
+export function keycloak(options: KeycloakOptions): Provider<KeycloakClaims> {
   checkOptionNames('keycloak', options, ['url', 'realm', 'audience', 'clientId', 'machines']);
   const { audience, clientId } = options;
   const url = toBaseUrl('keycloak', 'url', options.url, 'https://id.example.com');
@@ -48,7 +49,9 @@ export function keycloak(options: KeycloakOptions): Provider {
     issuers: [issuer],
     audiences: audience === undefined ? null : toTexts('keycloak', 'audience', audience, 'an audience'),
     algorithms: ['RS256'],
+    // Its members are the organisations that the user has asked for.
     organizationClaims: [['organization']],
+    organizationForm: 'only member',
     roleClaims: [['realm_access', 'roles']],
     rules: [
       {

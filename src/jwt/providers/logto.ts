@@ -1,3 +1,4 @@
+import type { LogtoClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toOrigin, toSwitch, toTexts } from './parameter.ts';
@@ -22,7 +23,7 @@ export interface LogtoOptions extends PresetOptions {
  * const provider = logto({ endpoint: 'https://acme.logto.app', audience: 'https://api.example.com' });
  * @see https://docs.logto.io/authorization/validate-access-tokens
  */
-export function logto(options: LogtoOptions): Provider {
+export function logto(options: LogtoOptions): Provider<LogtoClaims> {
   checkOptionNames('logto', options, ['endpoint', 'audience', 'machines']);
   const issuer = `${toOrigin('logto', 'endpoint', options.endpoint, 'https://acme.logto.app')}/oidc`;
   return fromPreset('logto', options, {

@@ -1,3 +1,4 @@
+import type { NeonAuthClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toBaseUrl, toSwitch } from './parameter.ts';
@@ -19,7 +20,7 @@ export interface NeonAuthOptions extends PresetOptions {
  * const provider = neonAuth({ url: 'https://ep-x.neonauth.us-east-2.aws.neon.tech/neondb/auth' });
  * @see https://neon.com/docs/auth/guides/plugins/jwt
  */
-export function neonAuth(options: NeonAuthOptions): Provider {
+export function neonAuth(options: NeonAuthOptions): Provider<NeonAuthClaims> {
   checkOptionNames('neonAuth', options, ['url', 'anonymous']);
   const url = toBaseUrl(
     'neonAuth',

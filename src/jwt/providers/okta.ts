@@ -1,3 +1,4 @@
+import type { OktaClaims } from '../claims.ts';
 import type { Provider } from '../provider.ts';
 import { toBaseUrl, toTexts } from './parameter.ts';
 import { checkOptionNames, fromPreset, type PresetOptions } from './preset.ts';
@@ -19,7 +20,7 @@ export interface OktaOptions extends PresetOptions {
  * const provider = okta({ issuer: 'https://acme.okta.com/oauth2/default', audience: 'api://default' });
  * @see https://developer.okta.com/docs/guides/validate-access-tokens/main/
  */
-export function okta(options: OktaOptions): Provider {
+export function okta(options: OktaOptions): Provider<OktaClaims> {
   checkOptionNames('okta', options, ['issuer', 'audience']);
   const issuer = toBaseUrl('okta', 'issuer', options.issuer, 'https://acme.okta.com/oauth2/default');
   if (!/^\/oauth2\/[\w-]+$/.test(new URL(issuer).pathname)) {

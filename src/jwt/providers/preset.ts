@@ -1,3 +1,4 @@
+import type { Claims } from '../claims.ts';
 import { isSecureUrl } from '../secure-url.ts';
 import { type Provider, type ProviderFacts, type ProviderOptions, toProvider } from '../provider.ts';
 import { refuseUnknownOptions } from '../refuse-unknown-options.ts';
@@ -5,7 +6,7 @@ import { refuseUnknownOptions } from '../refuse-unknown-options.ts';
 /** What every preset takes besides its own options. */
 export interface PresetOptions extends Pick<
   ProviderOptions,
-  'algorithms' | 'roles' | 'roleFrom' | 'maxLifetimeSeconds' | 'name'
+  'algorithms' | 'roles' | 'roleFrom' | 'organizationClaim' | 'roleClaim' | 'maxLifetimeSeconds' | 'name'
 > {
   /**
    * Where the key set is fetched instead: a proxy, or the provider's address inside your network when its public one
@@ -22,25 +23,40 @@ export interface Preset extends ProviderFacts {
   readonly audiences: readonly string[] | null;
 }
 
-const presetOptionNames = ['algorithms', 'roles', 'roleFrom', 'maxLifetimeSeconds', 'name', 'jwksUrl'];
+const commonOptionNames = [
+  'algorithms',
+  'roles',
+  'roleFrom',
+  'organizationClaim',
+  'roleClaim',
+  'maxLifetimeSeconds',
+  'name',
+] as const;
 
 /** Refuses options that neither the preset nor {@link PresetOptions} has; `caller` is the function that messages name. */
 export function checkOptionNames(caller: string, options: unknown, own: readonly string[]): void {
-  refuseUnknownOptions(caller, options, [...own, ...presetOptionNames]);
+  refuseUnknownOptions(caller, options, [...own, ...commonOptionNames, 'jwksUrl']);
 }
 
 /** @throws {TypeError} naming the option that is wrong */
-export function fromPreset(caller: string, options: PresetOptions, preset: Preset): Provider {
+export function fromPreset<C extends Claims>(
+  caller: string,
+  options: PresetOptions,
+  preset: Preset,
+): Provider<C> {
   const jwksUrl = toKeySetUrl(caller, options.jwksUrl ?? preset.jwksUrl);
   return toProvider(caller, { jwksUrl }, toProviderOptions(options, preset), preset);
 }
 
 /** The options of a preset as those of any provider. */
 export function toProviderOptions(
-  { algorithms, roles, roleFrom, maxLifetimeSeconds, name }: PresetOptions,
+  options: PresetOptions,
   { issuers, audiences }: Pick<Preset, 'issuers' | 'audiences'>,
 ): ProviderOptions {
-  const common = { algorithms, roles, roleFrom, maxLifetimeSeconds, name, issuer: issuers };
+  const common = {
+    ...Object.fromEntries(commonOptionNames.map((name) => [name, options[name]])),
+    issuer: issuers,
+  };
   return audiences === null ? common : { ...common, audience: audiences };
 }
 

@@ -1,3 +1,4 @@
+import type { PropelAuthClaims } from '../claims.ts';
 import type { Provider } from '../provider.ts';
 import { toOrigin } from './parameter.ts';
 import { checkOptionNames, fromPreset, type PresetOptions } from './preset.ts';
@@ -16,7 +17,7 @@ export interface PropelAuthOptions extends PresetOptions {
  * const provider = propelAuth({ authUrl: 'https://auth.example.com' });
  * @see https://docs.propelauth.com/reference/backend-apis/node
  */
-export function propelAuth(options: PropelAuthOptions): Provider {
+export function propelAuth(options: PropelAuthOptions): Provider<PropelAuthClaims> {
   checkOptionNames('propelAuth', options, ['authUrl']);
   const issuer = toOrigin('propelAuth', 'authUrl', options.authUrl, 'https://auth.example.com');
   return fromPreset('propelAuth', options, {

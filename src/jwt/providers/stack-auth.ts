@@ -1,3 +1,4 @@
+import type { StackAuthClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toBaseUrl, toMatching } from './parameter.ts';
@@ -25,7 +26,7 @@ export interface StackAuthOptions extends PresetOptions {
  * const provider = stackAuth({ projectId: '7b0e3c1a-8b0f-4c1e-9d52-0a6f3f0e9a11' });
  * @see https://docs.stack-auth.com/docs/concepts/jwt
  */
-export function stackAuth(options: StackAuthOptions): Provider {
+export function stackAuth(options: StackAuthOptions): Provider<StackAuthClaims> {
   checkOptionNames('stackAuth', options, ['projectId', 'users', 'apiUrl']);
   const { users = 'normal', apiUrl = 'https://api.stack-auth.com' } = options;
   const projectId = toMatching('stackAuth', 'projectId', options.projectId, {

@@ -1,3 +1,4 @@
+import type { StytchClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import type { Provider } from '../provider.ts';
 import { toHost, toMatching } from './parameter.ts';
@@ -20,7 +21,7 @@ export interface StytchOptions extends PresetOptions {
  * const provider = stytch({ projectId: 'project-live-0a1b2c3d-1111-4222-8333-444455556666' });
  * @see https://stytch.com/docs/guides/sessions/using-jwts
  */
-export function stytch(options: StytchOptions): Provider {
+export function stytch(options: StytchOptions): Provider<StytchClaims> {
   return toStytch('stytch', options, {
     name: 'Stytch',
     path: 'v1/sessions/jwks',
@@ -37,7 +38,7 @@ export function stytch(options: StytchOptions): Provider {
  * const provider = stytchB2B({ projectId: 'project-live-0a1b2c3d-1111-4222-8333-444455556666' });
  * @see https://stytch.com/docs/b2b/guides/sessions/resources/using-jwts
  */
-export function stytchB2B(options: StytchOptions): Provider {
+export function stytchB2B(options: StytchOptions): Provider<StytchClaims> {
   return toStytch('stytchB2B', options, {
     name: 'Stytch B2B',
     path: 'v1/b2b/sessions/jwks',
@@ -56,7 +57,7 @@ interface Product extends Pick<Provider, 'name' | 'organizationClaims' | 'rules'
   readonly path: string;
 }
 
-function toStytch(caller: string, options: StytchOptions, product: Product): Provider {
+function toStytch(caller: string, options: StytchOptions, product: Product): Provider<StytchClaims> {
   checkOptionNames(caller, options, ['projectId', 'domain']);
   const projectId = toMatching(caller, 'projectId', options.projectId, {
     pattern: /^project-(?:live|test)-[\w-]+$/,

@@ -1,3 +1,4 @@
+import type { SupabaseClaims } from '../claims.ts';
 import type { ClaimRule } from '../claim-rule.ts';
 import { type Provider, toProvider } from '../provider.ts';
 import { toBaseUrl, toMatching, toSwitch, toTexts, uuid } from './parameter.ts';
@@ -37,7 +38,7 @@ export interface SupabaseOptions extends PresetOptions {
  * const provider = supabase({ projectRef: 'abcdefghijklmnopqrst' });
  * @see https://supabase.com/docs/guides/auth/signing-keys
  */
-export function supabase(options: SupabaseOptions): Provider {
+export function supabase(options: SupabaseOptions): Provider<SupabaseClaims> {
   checkOptionNames('supabase', options, [
     'projectRef',
     'url',

@@ -1,3 +1,4 @@
+import type { WorkosClaims } from '../claims.ts';
 import type { Provider } from '../provider.ts';
 import { toHost, toMatching, toTexts } from './parameter.ts';
 import { checkOptionNames, fromPreset, type PresetOptions } from './preset.ts';
@@ -20,7 +21,7 @@ export interface WorkosOptions extends PresetOptions {
  * const provider = workos({ clientId: 'client_01HBEQKA6K4QJAS93VPE39W1JT' });
  * @see https://workos.com/docs/reference/authkit/session-tokens
  */
-export function workos(options: WorkosOptions): Provider {
+export function workos(options: WorkosOptions): Provider<WorkosClaims> {
   checkOptionNames('workos', options, ['clientId', 'audience', 'domain']);
   const { audience, domain = 'api.workos.com' } = options;
   const clientId = toMatching('workos', 'clientId', options.clientId, {

@@ -1,3 +1,4 @@
+import type { ZitadelClaims } from '../claims.ts';
 import type { Provider } from '../provider.ts';
 import { toMatching, toOrigin } from './parameter.ts';
 import { checkOptionNames, fromPreset, type PresetOptions } from './preset.ts';
@@ -19,7 +20,7 @@ export interface ZitadelOptions extends PresetOptions {
  * const provider = zitadel({ url: 'https://acme.zitadel.cloud', projectId: '69234237810729019' });
  * @see https://zitadel.com/docs/apis/openidoauth/claims
  */
-export function zitadel(options: ZitadelOptions): Provider {
+export function zitadel(options: ZitadelOptions): Provider<ZitadelClaims> {
   checkOptionNames('zitadel', options, ['url', 'projectId']);
   const issuer = toOrigin('zitadel', 'url', options.url, 'https://acme.zitadel.cloud');
   const projectId = toMatching('zitadel', 'projectId', options.projectId, {

@@ -17,6 +17,8 @@ describe('jwks', () => {
       roleFrom: null,
       userIdClaim: 'sub',
       organizationClaims: [],
+      organizationForm: 'text',
+      organizationsClaim: null,
       roleClaims: [],
       maxLifetimeSeconds: null,
       rules: [],

@@ -3,7 +3,7 @@ import type { VerifiedIdentity } from '../../../src/jwt/index.ts';
 import { VerifiedTokenCache } from '../../../src/jwt/verified-token-cache.ts';
 
 function identityUntil(expiresAt: number): VerifiedIdentity {
-  return { role: 'authenticated', claims: {}, expiresAt };
+  return { role: 'authenticated', claims: { sub: 'alice' }, expiresAt };
 }
 
 describe('VerifiedTokenCache', () => {

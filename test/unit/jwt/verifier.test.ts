@@ -146,7 +146,7 @@ describe('a good token', () => {
 
   it('has its claims frozen all the way down, however deep they are', async () => {
     const { claims } = await verifier().verify(await ec.sign({ o: { list: [{ deep: true }] } }));
-    const { o } = claims as { o: { list: [{ deep: boolean }] } }; // as signed above
+    const o = claims['o'] as { list: [{ deep: boolean }] }; // as signed above
     expect(() => {
       o.list[0].deep = false;
     }).toThrow(TypeError);
