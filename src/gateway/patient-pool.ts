@@ -1,6 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import pg from 'pg';
 
 import type { PgClient, PgPool } from '../database/pg-client.ts';
+import { AuthorizeError } from '../errors.ts';
 
 export interface PatientPoolOptions {
   /** After it a database that cannot be reached is an error. */
@@ -92,6 +95,28 @@ function askWhetherAlive(client: pg.PoolClient, timeoutMs: number, tell: (isAliv
   client.query('', (error: Error | null) => {
     end(error === null);
   });
+}
+
+/** The same for one connection that is in no pool. @param isPointless whoever wanted it has gone, or may not have it any more */
+export async function connectPatiently<T>(
+  connect: () => Promise<T>,
+  {
+    patienceMs,
+    isPointless,
+  }: Pick<PatientPoolOptions, 'patienceMs'> & { readonly isPointless: () => boolean },
+): Promise<T> {
+  const deadline = performance.now() + patienceMs;
+  for (let delayMs = firstDelayMs; ; delayMs = Math.min(delayMs * 2, longestDelayMs)) {
+    try {
+      return await connect();
+    } catch (error) {
+      const waitMs = delayMs * (0.5 + Math.random());
+      // Ours says whose database it is, and has that of the network as its cause.
+      const reason = error instanceof AuthorizeError ? error.cause : error;
+      if (!mayPass(reason) || isPointless() || performance.now() + waitMs > deadline) throw error;
+      await delay(waitMs);
+    }
+  }
 }
 
 /** Whether it is over when Postgres has started, or has a connection to spare: nothing has been asked of it yet. */

@@ -153,7 +153,16 @@ export async function createSqlService(
     pooler: options.pooler,
     maxBodyBytes: options.maxBodyBytes ?? tenMebibytes,
   };
-  const shared = { ...limits, connections, database, verifier, observe, rateLimit: rateLimitOf(options) };
+  const waitTimeoutMs = options.waitTimeoutMs ?? 10_000;
+  const shared = {
+    ...limits,
+    waitTimeoutMs,
+    connections,
+    database,
+    verifier,
+    observe,
+    rateLimit: rateLimitOf(options),
+  };
   const key = (): Promise<SealKey> => (sealKey ??= createSealKey(newest));
   const { maxConnections = 10, maxSessions = 50 } = options;
   const pools = createRolePools({
@@ -162,7 +171,6 @@ export async function createSqlService(
     maxConnections,
     maxConnectionsPerSubject: options.maxConnectionsPerSubject ?? Math.ceil(maxConnections / 2),
     maxWaiting: options.maxWaiting ?? 1_000,
-    waitTimeoutMs: options.waitTimeoutMs ?? 10_000,
     idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
     maxLifetimeMs: options.maxLifetimeMs ?? 3_600_000,
   });

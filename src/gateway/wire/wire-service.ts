@@ -10,6 +10,7 @@ import { withPinnedSettings } from '../pinned-settings.ts';
 import type { RateLimit } from '../rate-limit.ts';
 import { Refusal } from '../refusal.ts';
 import { authenticate, judgeSettings, type SessionTarget } from './authenticate.ts';
+import { connectPatiently } from '../patient-pool.ts';
 import { openBackendConnection, type BackendConnection } from './backend-connection.ts';
 import { ClientInput, InputEndedError } from './client-input.ts';
 import { fatalOf } from './fatal.ts';
@@ -32,6 +33,8 @@ export interface WireServiceOptions {
   /** Backends that sessions may hold, in all. */
   readonly maxSessions: number;
   readonly maxSessionsPerSubject: number;
+  /** How long a session waits for a Postgres that takes no connections. */
+  readonly waitTimeoutMs: number;
   readonly maxMessageBytes: number;
   /** Gets a request to cancel that is for none of the sessions here. */
   readonly cancelElsewhere: ((key: CancelKey) => void) | undefined;
@@ -54,7 +57,7 @@ export interface WireService {
   close(deadlineMs: number): Promise<boolean>;
 }
 
-/** Until a session has begun. */
+/** Until it is known who asks. */
 const startupDeadlineMs = 15_000;
 /** Clients that have not said yet who they are. */
 const maxStrangers = 100;
@@ -77,17 +80,30 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
   const places = new SessionPlaces(options);
   let isClosing = false;
 
-  async function logIn({ role, applicationName, settings }: SessionTarget): Promise<BackendConnection> {
+  async function logIn(
+    { role, applicationName, settings }: SessionTarget,
+    client: Duplex,
+  ): Promise<BackendConnection> {
     const url = withPinnedSettings(connections[role] ?? '', { ...options, settings });
-    return openBackendConnection(url, role, applicationName ?? 'drizzle-authorize gateway');
+    return connectPatiently(
+      () => openBackendConnection(url, role, applicationName ?? 'drizzle-authorize gateway'),
+      { patienceMs: options.waitTimeoutMs, isPointless: () => isClosing || client.destroyed },
+    );
   }
 
   function cancel(key: CancelKey): void {
     sessions.get(textOf(key))?.cancel();
   }
 
-  /** @returns undefined when the client wanted no session */
-  async function begin(client: Duplex, input: ClientInput): Promise<Begun | undefined> {
+  /**
+   * @param noStranger called once it is known who asks
+   * @returns undefined when the client wanted no session
+   */
+  async function begin(
+    client: Duplex,
+    input: ClientInput,
+    noStranger: () => void,
+  ): Promise<Begun | undefined> {
     const opening = await readOpening(input, client);
     if (opening.kind === 'cancel') {
       if (sessions.has(textOf(opening))) cancel(opening);
@@ -106,12 +122,13 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
         const target = judgeSettings(opening.settings, { roles, database });
         const identity = await authenticate(target.role, { client, input, verifier });
         identified(identity);
+        noStranger();
         const verdict = rateLimit?.refuses(identity);
         if (verdict !== undefined) throw new Refusal(verdict.message, verdict);
         if (isClosing) throw new Refusal('the gateway is shutting down', { code: '57P03' });
         places.take(identity);
         try {
-          return { identity, backend: await logIn(target) };
+          return { identity, backend: await logIn(target, client) };
         } catch (error) {
           places.giveBack(identity);
           throw error;
@@ -125,15 +142,18 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
     const input = new ClientInput(client, { maxMessageBytes, onEnd: () => session?.end(undefined) });
     strangers.add(client);
     const deadline = setTimeout(() => client.destroy(), startupDeadlineMs);
+    const noStranger = (): void => {
+      clearTimeout(deadline);
+      strangers.delete(client);
+    };
     let begun: Begun | undefined;
     try {
-      begun = await begin(client, input);
+      begun = await begin(client, input, noStranger);
     } catch (error) {
       // Who has gone is told nothing.
       if (!(error instanceof InputEndedError)) client.write(messages.errorResponse(fatalOf(error)));
     } finally {
-      clearTimeout(deadline);
-      strangers.delete(client);
+      noStranger();
     }
     if (begun === undefined) {
       hangUp(client);

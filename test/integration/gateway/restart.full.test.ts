@@ -108,6 +108,7 @@ it.each([
 
   // What comes meanwhile waits, and is answered.
   const waiting = ['alice', 'bob', 'carol', 'dave'].map((subject) => ask(subject, 'select title from todos'));
+  const late = openSession();
   if (what === 'postmaster') {
     await eventually(async () => (await ready()) === 503, 'the gateway is not ready');
     const { port } = cluster;
@@ -118,6 +119,7 @@ it.each([
       return started !== undefined;
     }, 'it has started again');
   }
+  await late;
   expect((await Promise.all(waiting)).map(({ rowCount }) => rowCount)).toEqual([2, 2, 1, 1]);
   await eventually(async () => (await ready()) === 200, 'the gateway is ready');
   expect(await atWork()).toEqual([]);
