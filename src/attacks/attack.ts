@@ -44,8 +44,10 @@ export interface Attack {
   readonly fix: string;
   /** The first major version of PostgreSQL where it can succeed. Default: 15. */
   readonly since?: number;
-  /** Changes more than a rolled back transaction takes back: it is tried on databases made for it alone. */
+  /** Changes more than rows and its own connection, as long as the transaction is not rolled back. */
   readonly lasting?: boolean;
+  /** What it needs besides the range, and cannot be tried without. */
+  readonly needs?: string;
 }
 
 const turn =

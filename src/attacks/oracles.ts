@@ -91,7 +91,7 @@ export const oracles: readonly Attack[] = [
     turns: [mallory(`select current_setting('attacked.key', true)`)],
     proof: /secretsetting/,
     fix: 'keep no secret in ALTER DATABASE … SET: put it into a table that identity roles may not read',
-    lasting: true,
+    needs: 'a secret in ALTER DATABASE … SET',
   },
   {
     id: 'O14',
@@ -119,6 +119,6 @@ export const oracles: readonly Attack[] = [
     turns: [mallory('select setconfig from pg_db_role_setting')],
     proof: /secretsetting/,
     fix: 'keep no secret in ALTER DATABASE … SET: put it into a table that identity roles may not read',
-    lasting: true,
+    needs: 'a secret in ALTER DATABASE … SET',
   },
 ];

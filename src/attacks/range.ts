@@ -4,6 +4,8 @@ export interface RangeOptions {
   readonly who: string;
   /** The expression of the claim `suspended`. */
   readonly suspended: string;
+  /** The identity role, as SQL. Default: `authenticated`. */
+  readonly role?: string;
   /** `derived`: what the policies need, as this package grants. `all`: everything, as old advice has it. */
   readonly grants: 'derived' | 'all';
 }
@@ -34,6 +36,9 @@ export const rangeRows: readonly string[] = [
   ...rows,
 ];
 
+/** The comment on a table of the range, by which it is told from somebody else's. */
+export const rangeMark = 'made by drizzle-authorize attack, which removes it';
+
 const tables = ['notes', 'replies', 'board', 'parts', 'admins', 'keys', 'loot', 'next'];
 
 /** Takes away what {@link rangeStatements} makes, and what attacks leave there. */
@@ -49,7 +54,12 @@ export const removeRange: readonly string[] = [
  * What is attacked: tables with rows of two people, Alice and Mallory, with sound policies, and the objects that schemas
  * have beside them. All names begin with `attacked_`, in the schema `public`.
  */
-export function rangeStatements({ who, suspended, grants }: RangeOptions): readonly string[] {
+export function rangeStatements({
+  who,
+  suspended,
+  grants,
+  role = 'authenticated',
+}: RangeOptions): readonly string[] {
   return [
     ...removeRange,
     `CREATE TABLE attacked_notes (id int PRIMARY KEY, owner text NOT NULL DEFAULT ${who.replace(/^\(select (.*)\)$/u, '$1')},
@@ -64,10 +74,10 @@ export function rangeStatements({ who, suspended, grants }: RangeOptions): reado
     ...['notes', 'replies', 'board', 'parts'].map(
       (table) => `ALTER TABLE attacked_${table} ENABLE ROW LEVEL SECURITY`,
     ),
-    `CREATE POLICY own ON attacked_notes TO authenticated USING (${who} = owner) WITH CHECK (${who} = owner)`,
-    `CREATE POLICY own ON attacked_parts FOR SELECT TO authenticated USING (${who} = owner)`,
-    `CREATE POLICY everybody ON attacked_replies TO authenticated USING (true) WITH CHECK (true)`,
-    `CREATE POLICY unsuspended ON attacked_board FOR SELECT TO authenticated USING (${suspended} IS DISTINCT FROM 'true')`,
+    `CREATE POLICY own ON attacked_notes TO ${role} USING (${who} = owner) WITH CHECK (${who} = owner)`,
+    `CREATE POLICY own ON attacked_parts FOR SELECT TO ${role} USING (${who} = owner)`,
+    `CREATE POLICY everybody ON attacked_replies TO ${role} USING (true) WITH CHECK (true)`,
+    `CREATE POLICY unsuspended ON attacked_board FOR SELECT TO ${role} USING (${suspended} IS DISTINCT FROM 'true')`,
     'CREATE TABLE attacked_admins (name text)',
     'CREATE TABLE attacked_keys (key text)',
     `INSERT INTO attacked_keys VALUES ('secretkey')`,
@@ -85,20 +95,21 @@ export function rangeStatements({ who, suspended, grants }: RangeOptions): reado
     `CREATE FUNCTION attacked_may_moderate() RETURNS boolean LANGUAGE plpgsql AS
       $$ BEGIN RETURN EXISTS (SELECT FROM attacked_admins WHERE name = 'mallory'); END $$`,
     `CREATE FUNCTION attacked_secret() RETURNS boolean LANGUAGE sql AS $$ SELECT 'secretbody' = 'asked' $$`,
-    ...(grants === 'all' ? grantAll : grantDerived),
+    ...(grants === 'all' ? grantAll(role) : grantDerived(role)),
+    `COMMENT ON TABLE attacked_notes IS '${rangeMark}'`,
     'ANALYZE attacked_notes',
   ];
 }
 
 const dataTables = 'attacked_notes, attacked_replies, attacked_board, attacked_parts';
 
-const grantDerived = [
-  'GRANT SELECT, INSERT, UPDATE, DELETE ON attacked_notes, attacked_replies TO authenticated',
-  'GRANT SELECT ON attacked_board, attacked_parts, attacked_admins, attacked_next TO authenticated',
-  'GRANT USAGE ON SEQUENCE attacked_numbers TO authenticated',
+const grantDerived = (role: string): readonly string[] => [
+  `GRANT SELECT, INSERT, UPDATE, DELETE ON attacked_notes, attacked_replies TO ${role}`,
+  `GRANT SELECT ON attacked_board, attacked_parts, attacked_admins, attacked_next TO ${role}`,
+  `GRANT USAGE ON SEQUENCE attacked_numbers TO ${role}`,
 ];
 
-const grantAll = [
-  `GRANT ALL ON ${dataTables}, attacked_parts_1, attacked_view, attacked_copy, attacked_admins, attacked_next TO authenticated`,
-  'GRANT ALL ON SEQUENCE attacked_numbers TO authenticated',
+const grantAll = (role: string): readonly string[] => [
+  `GRANT ALL ON ${dataTables}, attacked_parts_1, attacked_view, attacked_copy, attacked_admins, attacked_next TO ${role}`,
+  `GRANT ALL ON SEQUENCE attacked_numbers TO ${role}`,
 ];

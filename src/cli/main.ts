@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   revoke: async () => (await import('./revoke.ts')).revoke,
   eject: async () => (await import('./eject.ts')).eject,
   gateway: async () => (await import('./gateway.ts')).gateway,
+  attack: async () => (await import('./attack.ts')).attack,
 };
 
 async function main(args: readonly string[]): Promise<ExitCode> {
