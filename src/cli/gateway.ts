@@ -102,7 +102,7 @@ export const gateway: Command = {
       await stopped;
       reloads.dispose();
       if (!json && speaks) printProgress('stopping: requests at work have 10 s');
-      return await drain(running);
+      return await drain(running, config.gateway.drainDelayMs ?? 0);
     } catch (error) {
       // Interrupted while starting: what failed is what was being stopped, as asked.
       if (stop.signal.aborted) return 0;
@@ -246,8 +246,11 @@ function needsRestart(started: CheckedConfig, config: CheckedConfig): readonly s
   );
 }
 
-async function drain(running: Gateway): Promise<ExitCode> {
-  const inTime = await Promise.race([running.close(), delay(12_000, undefined, { ref: false })]);
+async function drain(running: Gateway, drainDelayMs: number): Promise<ExitCode> {
+  const inTime = await Promise.race([
+    running.close(),
+    delay(drainDelayMs + 12_000, undefined, { ref: false }),
+  ]);
   if (inTime === true) return 0;
   if (inTime === false) {
     printProgress('what was still at work after 10 s has been cut off');

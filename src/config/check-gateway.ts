@@ -20,6 +20,7 @@ const ranges = {
   maxBodyBytes: [1024, 268_435_456],
   maxResultBytes: [1024, 268_435_456],
   operationsPort: [0, 65_535],
+  drainDelayMs: [0, 600_000],
 } as const;
 
 /** What a field that is no number must be. */

@@ -58,6 +58,8 @@ export interface GatewayConfig {
   readonly maxWaiting?: number | undefined;
   /** How long a request waits for its turn, and then for a Postgres that is away: 1 to 600,000 ms. Default: 10,000 ms. */
   readonly waitTimeoutMs?: number | undefined;
+  /** When it is stopped, how long it serves on while `/readyz` says that it is going: 0 to 600,000 ms. Default: 0. */
+  readonly drainDelayMs?: number | undefined;
   /** A connection for requests is closed when it has had no work for so long: 1,000 to 86,400,000 ms. Default: 60,000 ms. */
   readonly idleTimeoutMs?: number | undefined;
   /** And when it is older, as soon as it has no work: 1,000 to 86,400,000 ms. Default: 3,600,000 ms. */

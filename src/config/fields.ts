@@ -38,6 +38,7 @@ const gatewayFields: Names<GatewayConfig> = {
   maxConnectionsPerSubject: true,
   maxWaiting: true,
   waitTimeoutMs: true,
+  drainDelayMs: true,
   idleTimeoutMs: true,
   maxLifetimeMs: true,
   maxSessions: true,

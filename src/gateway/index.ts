@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';
 
 import { closeServer, createWireServer, listen } from './listen.ts';
@@ -33,6 +34,11 @@ export interface GatewayOptions extends SqlServiceOptions {
    * clear.
    */
   readonly tls?: TlsOptions;
+  /**
+   * For how long `close()` goes on serving as before, while `/readyz` says that it is going: what sends requests has to notice that
+   * first. In milliseconds. Default: 0.
+   */
+  readonly drainDelayMs?: number;
 }
 
 /** A certificate of the gateway, with those that lead to its authority behind it, and its private key; in PEM. */
@@ -75,7 +81,7 @@ export interface Gateway {
   /** Cancels what runs in the session over WebSocket or TCP that has this key, if there is one. See `cancelElsewhere`. */
   cancel(key: CancelKey): void;
   /**
-   * Stops listening, lets requests and transactions at work end within 10 s, cuts off what is left, and closes the pools.
+   * Waits for `drainDelayMs`, stops listening, lets requests and transactions at work end within 10 s, cuts off what is left, and closes the pools.
    *
    * @returns whether nothing was cut off
    */
@@ -103,7 +109,14 @@ const slowestRequest = { headersTimeout: 15_000, requestTimeout: 30_000, connect
  * @see https://www.postgresql.org/docs/current/protocol.html
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { host = '127.0.0.1', port = 4444, tcpPort, operationsPort, operationsHost = '127.0.0.1' } = options;
+  const {
+    host = '127.0.0.1',
+    port = 4444,
+    tcpPort,
+    operationsPort,
+    operationsHost = '127.0.0.1',
+    drainDelayMs = 0,
+  } = options;
   if (options.pooler !== undefined && tcpPort !== undefined) {
     throw new TypeError(
       'createGateway: tcpPort: sessions are not served behind a transaction pooler; leave it out',
@@ -158,6 +171,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       close: () =>
         (closed ??= (async () => {
           service.readiness.drain();
+          if (drainDelayMs > 0) await delay(drainDelayMs);
           socketServer?.close();
           secured?.door.close();
           const inTime = await Promise.all([closeServer(server, 10_000), service.endSessions()]);

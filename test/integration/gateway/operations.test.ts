@@ -110,6 +110,16 @@ describe('the port for operations', () => {
     });
   });
 
+  it('serves on for a while when it is closed, if it is told to, and says that it is going', async () => {
+    const gateway = await start({ operationsPort: 0, drainDelayMs: 1_500 });
+    const token = await issuer.token('alice');
+    const closed = gateway.close();
+    expect((await operations(gateway, '/readyz')).status).toBe(503);
+    expect(await ask(gateway, token, 'select title from todos')).toMatchObject({ rowCount: 2 });
+    expect(await closed).toBe(true);
+    await expect(ask(gateway, token, 'select title from todos')).rejects.toThrow();
+  });
+
   it('is not ready without its database or a key set, is ready once they are there, and names no secret', async () => {
     const keySet = await startKeySet(issuer);
     const gateway = await start({
