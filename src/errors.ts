@@ -48,6 +48,7 @@ export const errorCodes = {
   ERR_PORT_IN_USE: 'the port is taken',
   ERR_POSTGRES_BINARY: 'the embedded PostgreSQL could not be started',
   ERR_DEV_NOT_RUNNING: 'no development issuer has been started in this folder',
+  ERR_DEV_ISSUER: 'tokens of the development issuer would be accepted where they must not be',
   ERR_CONFIG_MISSING: 'there is no config file',
   ERR_CONFIG_INVALID: 'a config file cannot be loaded, or fields in it are wrong',
   ERR_USAGE: 'the command line is wrong',

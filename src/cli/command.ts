@@ -23,8 +23,31 @@ export function parseOptions<const O extends Options>(
   args: readonly string[],
   options: O,
 ): ReturnType<typeof parseArgs<{ options: O; strict: true }>>['values'] {
+  return parse(args, options, false).values;
+}
+
+/**
+ * Reads the options of a command that takes one word besides, such as a name.
+ *
+ * @throws AuthorizeError `ERR_USAGE` as {@link parseOptions}, and for a second word
+ */
+export function parseOptionsAndWord<const O extends Options>(
+  args: readonly string[],
+  options: O,
+): { readonly values: ReturnType<typeof parseOptions<O>>; readonly word: string | undefined } {
+  const { values, positionals } = parse(args, options, true);
+  const [word, second] = positionals;
+  if (second !== undefined) throw new AuthorizeError('ERR_USAGE', `one word is enough, without '${second}'`);
+  return { values, word };
+}
+
+function parse<const O extends Options>(
+  args: readonly string[],
+  options: O,
+  allowPositionals: boolean,
+): { readonly values: ReturnType<typeof parseOptions<O>>; readonly positionals: readonly string[] } {
   try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false }).values;
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals });
   } catch (error) {
     const [message = 'wrong option'] = error instanceof Error ? error.message.split('. ') : [];
     throw new AuthorizeError('ERR_USAGE', message, { cause: error });

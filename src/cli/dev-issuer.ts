@@ -54,7 +54,22 @@ export function devProvider(issuer: DevIssuer, url: string, roles: readonly stri
     audience: url,
     algorithms: [algorithm],
     roles: [...roles],
+    organizationClaim: 'org_id',
+    roleClaim: 'roles',
   });
+}
+
+/** Whether a provider has the keys of a development issuer, at hand or where one of this folder runs. */
+export function isDevProvider({ keys }: Provider, runningUrl: string | undefined): boolean {
+  if ('jwks' in keys) return keys.jwks.keys.some(({ kid }) => kid === keyId);
+  const url = 'jwksUrl' in keys ? keys.jwksUrl : 'issuer' in keys ? new URL(keys.issuer) : undefined;
+  if (url === undefined || runningUrl === undefined) return false;
+  return isLoopback(url.hostname) && url.port === new URL(runningUrl).port;
+}
+
+/** Whether only this machine can reach what listens there. */
+export function isLoopback(host: string): boolean {
+  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/u.test(host);
 }
 
 export interface DevTokenOptions {

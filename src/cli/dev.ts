@@ -88,7 +88,7 @@ function printReady({ ready, envFile }: DevEnvironment): void {
   print();
   print(`Point the Neon driver here:   useGateway(neonConfig, '${ready.http}')`);
   print(`or without this package:      neonConfig.fetchEndpoint = () => '${ready.http}/sql'`);
-  print('Make a token:                 npx drizzle-authorize token --sub alice');
+  print('Make a token:                 npx drizzle-authorize token alice');
   print(
     `Ask as somebody:              PGPASSWORD=$(npx drizzle-authorize token --sub alice) psql ${ready.tcp.replace('//', '//authenticated@')}`,
   );

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { CheckedConfig } from '../config/check-config.ts';
@@ -8,6 +9,8 @@ import { tryIdentity } from '../database/try-identity.ts';
 import { AuthorizeError } from '../errors.ts';
 import { createGateway, type Gateway, type GatewayOptions } from '../gateway/index.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
+import { devFolder, runningDev } from './dev-environment.ts';
+import { devProvider, isDevProvider, isLoopback, openDevIssuer } from './dev-issuer.ts';
 import { readEnvironment } from './env-file.ts';
 import { parsePort } from './port.ts';
 import { logStatement, logStatementAsJson } from './statement-log.ts';
@@ -24,6 +27,7 @@ const options = {
   'operations-port': { type: 'string' },
   'read-env': { type: 'string' },
   workers: { type: 'string', default: '1' },
+  'dev-issuer': { type: 'boolean' },
   log: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
@@ -49,6 +53,9 @@ Usage: drizzle-authorize gateway [options]
   --workers N        serve with N processes, 1 to 64, such as one for each core; they share the
                      limits on connections and sessions. Each has an --operations-port of its
                      own, from the given one on; default 1
+  --dev-issuer       accept tokens of the development issuer that runs in this folder as well; only
+                     where this machine alone can reach the gateway. Without it, a provider of the
+                     config that has the keys of that issuer is refused
   --log              a line on stderr for each statement: role, kind, rows or the code of the
                      refusal, time; with --json one object a line
   --json             print one line of JSON when ready: http, ws, tcp, operations, roles,
@@ -203,7 +210,57 @@ async function readConfig(
   const environment = await readEnvironment(values['read-env']);
   // The config is a program, and reads its own.
   Object.assign(process.env, environment);
-  return loadConfig({ file: values.config, environment, anew });
+  const { config, file } = await loadConfig({ file: values.config, environment, anew });
+  return { config: await withDevIssuer(config, values), file };
+}
+
+/**
+ * The config with the development issuer as one more provider if that was asked for, and otherwise surely without it: its
+ * tokens are anybody's who can run a command here.
+ *
+ * @throws AuthorizeError ERR_DEV_ISSUER, ERR_DEV_NOT_RUNNING
+ */
+async function withDevIssuer(config: CheckedConfig, values: Values): Promise<CheckedConfig> {
+  const folder = resolve(devFolder);
+  const running = await runningDev(folder);
+  const { tokens, gateway: settings } = config;
+  if (values['dev-issuer'] !== true) {
+    if ('providers' in tokens && tokens.providers.some((one) => isDevProvider(one, running?.issuer))) {
+      throw new AuthorizeError(
+        'ERR_DEV_ISSUER',
+        'a provider of the config has the keys of the development issuer',
+        {
+          hint: 'leave it out; for tests on this machine, --dev-issuer accepts its tokens',
+        },
+      );
+    }
+    return config;
+  }
+  const hosts = [values.host ?? settings.host ?? '127.0.0.1', settings.operationsHost ?? '127.0.0.1'];
+  if (!hosts.every(isLoopback)) {
+    throw new AuthorizeError(
+      'ERR_DEV_ISSUER',
+      'with --dev-issuer the gateway may only listen on 127.0.0.1 or ::1',
+      {
+        hint: 'its tokens are made by anybody who can run a command here; set host to 127.0.0.1',
+      },
+    );
+  }
+  if (!('providers' in tokens)) {
+    throw new AuthorizeError(
+      'ERR_USAGE',
+      '--dev-issuer adds to the providers of the config, which has a verifier',
+    );
+  }
+  if (running === undefined) {
+    throw new AuthorizeError('ERR_DEV_NOT_RUNNING', 'no development environment runs in this folder', {
+      hint: 'start one with npx drizzle-authorize dev',
+    });
+  }
+  const roles = config.connections.map(({ role }) => role).filter((role) => role !== 'anonymous');
+  const provider = devProvider(await openDevIssuer(folder), running.issuer, roles);
+  const others = tokens.providers.filter((one) => !isDevProvider(one, running.issuer));
+  return { ...config, tokens: { providers: [...others, provider] } };
 }
 
 /** Never rejects: a config that is wrong is said, and the gateway goes on as it was. */

@@ -5,6 +5,7 @@ import { checkProvider } from '../jwt/provider.ts';
 import { parseAuthorizeKey } from '../session/seal-key.ts';
 import { checkConnections, type Environment, type RoleConnection } from './check-connections.ts';
 import { checkGateway, type GatewaySettings } from './check-gateway.ts';
+import { checkPersonas } from './personas.ts';
 import { kindOf, Problems, readSection, type Fields } from './fields.ts';
 
 /** A config that was judged, with what the environment adds. */
@@ -42,6 +43,7 @@ function checkFields(
   environment: Environment,
   problems: Problems,
 ): CheckedConfig | undefined {
+  checkPersonas(fields['dev'], problems);
   const gateway = checkGateway(fields['gateway'], problems);
   const tokens = checkTokens(fields['providers'], fields['verifier'], problems);
   const database = readSection('database', fields['database'], problems);

@@ -16,6 +16,27 @@ export interface AuthorizeConfig {
   readonly roles?: readonly string[] | undefined;
   /** The gateway that `drizzle-authorize gateway` runs. */
   readonly gateway?: GatewayConfig | undefined;
+  /** What `drizzle-authorize dev` and `token` have beside the rest. */
+  readonly dev?: DevConfig | undefined;
+}
+
+/** For development on this machine alone. */
+export interface DevConfig {
+  /**
+   * Whose tokens `drizzle-authorize token NAME` makes, by name. Default: `alice`, `bob`, `admin`, who has the role `admin` in
+   * the claim `roles`, and `expired`.
+   */
+  readonly personas?: Readonly<Record<string, PersonaConfig>> | undefined;
+}
+
+/** Somebody to be while developing. */
+export interface PersonaConfig {
+  /** The user. Default: the persona's name. */
+  readonly sub?: string | undefined;
+  /** What else is in the token. `org_id` and `roles` become `$organization` and `$roles`. Default: nothing. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
+  /** How long a token lives, in whole seconds; negative for one that has expired. Default: 3,600. */
+  readonly expiresInSeconds?: number | undefined;
 }
 
 /** How the database is reached; everything here may come from the environment instead. */

@@ -1,5 +1,5 @@
 import type { ConfigProblem } from '../errors.ts';
-import type { AuthorizeConfig, DatabaseConfig, GatewayConfig } from './define-config.ts';
+import type { AuthorizeConfig, DatabaseConfig, DevConfig, GatewayConfig } from './define-config.ts';
 import { nearest } from './nearest.ts';
 
 /** What somebody wrote where an object is expected. */
@@ -23,7 +23,9 @@ const configFields: Names<AuthorizeConfig> = {
   verifier: true,
   roles: true,
   gateway: true,
+  dev: true,
 };
+const devFields: Names<DevConfig> = { personas: true };
 const databaseFields: Names<DatabaseConfig> = {
   connections: true,
   key: true,
@@ -60,6 +62,7 @@ const sections = {
   '': Object.keys(configFields),
   database: Object.keys(databaseFields),
   gateway: Object.keys(gatewayFields),
+  dev: Object.keys(devFields),
 } as const;
 
 /** The fields of a section, where '' is the config itself. One that is not given has none. */

@@ -3,6 +3,8 @@ export {
   defineConfig,
   type AuthorizeConfig,
   type DatabaseConfig,
+  type DevConfig,
   type GatewayConfig,
   type LineLogger,
+  type PersonaConfig,
 } from './define-config.ts';

@@ -223,7 +223,7 @@ const promised: Readonly<Record<string, Exports>> = {
   },
   './config': {
     values: ['defineConfig'],
-    types: ['AuthorizeConfig', 'DatabaseConfig', 'GatewayConfig', 'LineLogger'],
+    types: ['AuthorizeConfig', 'DatabaseConfig', 'DevConfig', 'GatewayConfig', 'LineLogger', 'PersonaConfig'],
   },
   './kit': {
     values: ['withAuthorize'],

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -126,6 +126,49 @@ describe('dev', () => {
     const { rows } = await db.$withAuth(alice).execute(sql`select auth.user_id() as who`);
     expect(rows).toEqual([{ who: 'alice' }]);
     await pool.end();
+  });
+
+  it('has personas, and a gateway takes their tokens only if told to, and only for this machine', async () => {
+    const { ready } = await startDev(['--ephemeral']);
+    const issuer = String(ready['issuer']);
+    const writeConfig = (providers: string): Promise<void> =>
+      writeFile(
+        join(folder, 'authorize.config.ts'),
+        `import { jwks } from ${JSON.stringify(resolve('dist/jwt/index.js'))};
+        export default { providers: [${providers}], gateway: { port: 0 }, dev: { personas: {
+          alice: { claims: { org_id: 'acme', roles: ['editor'] } }, late: { sub: 'bob', expiresInSeconds: -60 } } } };`,
+      );
+    expect((await runCommand(['token', '--list'], { cwd: folder })).stdout).toMatch(
+      /^alice .*\nbob .*\nadmin .*roles \["admin"\].*\nexpired .*has expired\n$/u,
+    );
+    await writeConfig(`jwks({ url: 'https://id.example/jwks.json', issuer: 'https://id.example' })`);
+    const who = `select auth.user_id() as who, auth.claim('$organization') as org, auth.session() -> '$roles' as roles`;
+    const alice = await token('alice');
+    const isAlice = { rows: [{ who: 'alice', org: 'acme', roles: ['editor'] }] };
+    expect(await ask(ready['http'], alice, who)).toMatchObject(isAlice);
+
+    const file = (await readdir(join(folder, '.authorize'))).find((name) => name.startsWith('env')) ?? '';
+    const args = ['gateway', '--json', '--read-env', join('.authorize', file)];
+    const abroad = await runCommand([...args, '--dev-issuer', '--host', '0.0.0.0'], { cwd: folder });
+    expect(abroad).toMatchObject({ code: 1, stderr: expect.stringContaining('ERR_DEV_ISSUER') });
+
+    const child = startCommand([...args, '--dev-issuer'], { cwd: folder });
+    try {
+      if (child.stdout === null) throw new Error('no output');
+      const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+      const gateway = JSON.parse(line) as { readonly http: string; readonly providers: readonly string[] };
+      expect(gateway.providers).toEqual(['id.example', 'development issuer']);
+      expect(await ask(gateway.http, alice, who)).toMatchObject(isAlice);
+    } finally {
+      child.kill('SIGKILL');
+      await once(child, 'close');
+    }
+
+    await writeConfig(`jwks({ url: '${issuer}/.well-known/jwks.json', issuer: '${issuer}' })`);
+    expect(await runCommand(args, { cwd: folder })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('ERR_DEV_ISSUER'),
+    });
   });
 
   it.each(['SIGINT', 'SIGTERM'] as const)('stops everything that it started on %s', async (signal) => {

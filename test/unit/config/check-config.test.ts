@@ -111,7 +111,7 @@ describe('a config that is right', () => {
 });
 
 describe('every wrong field is named, with what it must be', () => {
-  const fields = 'database, providers, verifier, roles, gateway';
+  const fields = 'database, providers, verifier, roles, gateway, dev';
   const right = { providers: [provider] };
   const rows: readonly (readonly [unknown, readonly string[]])[] = [
     [undefined, ['default export: is missing; write export default defineConfig({ … })']],
