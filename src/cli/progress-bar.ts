@@ -14,7 +14,9 @@ export function progressBar(total: number): ProgressBar {
       const full = Math.round((done / total) * width);
       const bar = '█'.repeat(full) + '░'.repeat(width - full);
       const line = `${bar} ${done}/${total} ${what}`;
-      stream.write(`\r\u001B[K${line.slice(0, Math.max(0, stream.columns - 1))}`);
+      // A terminal that does not say how wide it is says 0.
+      const columns = stream.columns > 0 ? stream.columns : 80;
+      stream.write(`\r\u001B[K${line.slice(0, columns - 1)}`);
     },
     clear: () => {
       stream.write('\r\u001B[K');

@@ -4,8 +4,18 @@ import { tmpdir } from 'node:os';
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
+import { attacks } from '../../../src/attacks/attacks.ts';
+import { preludeStatements } from '../../../src/database/prelude.ts';
+import { setup } from '../../../src/database/setup.ts';
+import { generateAuthorizeKey } from '../../../src/session/seal-key.ts';
 import { commandPath, runCommand } from '../../support/command.ts';
-import { createSealedDatabase, withClient, type SealedDatabase } from '../../support/sealed-database.ts';
+import { startPostgres15 } from '../../support/postgres-15.ts';
+import {
+  createSealedDatabase,
+  runAsOwner,
+  withClient,
+  type SealedDatabase,
+} from '../../support/sealed-database.ts';
 
 let database: SealedDatabase;
 
@@ -47,4 +57,34 @@ it('removes what it has made when it is interrupted', async () => {
     expect(code).toBe(1);
     expect(await count()).toBe(0);
   });
+});
+
+it('finds the same on PostgreSQL 15, but for what came later', async () => {
+  const server = await startPostgres15();
+  try {
+    await runAsOwner(server.url, preludeStatements(['authenticated', 'anonymous']));
+    const key = generateAuthorizeKey();
+    const { roles } = await setup({ ownerUrl: server.url, key });
+    const found = await runCommand(['attack', '--allow-changes', '--json'], {
+      cwd: tmpdir(),
+      env: {
+        DATABASE_URL: server.url,
+        DATABASE_AUTHENTICATED_URL: roles.find(({ role }) => role === 'authenticated')?.url ?? '',
+        AUTHORIZE_KEY: key,
+      },
+    });
+    expect(found.stderr).toBe('');
+    const { attacks: tried } = JSON.parse(found.stdout) as {
+      readonly attacks: readonly { readonly id: string; readonly outcome: string }[];
+    };
+    const idsThat = (wanted: string): readonly string[] =>
+      tried.filter(({ outcome }) => outcome === wanted).map(({ id }) => id);
+    const skipped = idsThat('not applicable');
+    expect(skipped).toEqual(['S06', 'S12', 'R09', 'O13', 'O16']);
+    expect(idsThat('succeeded')).toEqual(
+      attacks.filter(({ id, tier }) => tier !== 'stopped' && !skipped.includes(id)).map(({ id }) => id),
+    );
+  } finally {
+    await server.stop();
+  }
 });
