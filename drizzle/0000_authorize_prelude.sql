@@ -1,6 +1,23 @@
 -- drizzle-authorize: generated; change the schema and run drizzle-kit generate, not this file
 -- drizzle-authorize:state {"version":1,"prelude":2,"identityRoles":["authenticated","anonymous"],"managedRoles":["anonymous","authenticated"],"tables":[]}
 -- drizzle-authorize prelude 2: the identity roles authenticated, anonymous and the functions that tell who asks
+DO $$ DECLARE taken text; BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'auth') THEN
+    RAISE EXCEPTION 'the schema auth is there already, and belongs to somebody else (ERR_SCHEMA_TAKEN)'
+      USING HINT = 'Nothing was changed. Name another schema: withAuthorize(config, { authSchema: ''authorize'' }), and createAuth({ schema: ''authorize'' }) in the schema file.';
+  END IF;
+  SELECT string_agg(quote_literal(rolname), ', ') INTO taken FROM (SELECT role.rolname FROM pg_catalog.pg_roles AS role
+    WHERE role.rolname IN ('', 'authenticated', 'anonymous') AND (role.rolcanlogin OR role.rolsuper OR role.rolbypassrls OR role.rolcreaterole OR role.rolcreatedb
+    OR EXISTS (SELECT FROM pg_catalog.pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = role.oid
+      AND deptype IN ('a', 'o') AND classid <> 'pg_default_acl'::regclass
+      AND dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())))
+      AND NOT starts_with(coalesce(shobj_description(role.oid, 'pg_authid'), ''), 'drizzle-authorize: identity role of the database ')) AS found;
+  IF taken IS NOT NULL THEN
+    RAISE EXCEPTION 'in use by somebody else: the role %', taken || ' (ERR_ROLE_TAKEN)'
+      USING HINT = replace('Nothing was changed. If it shall be an identity role, with whatever it may do already: withAuthorize(config, { takeOverRoles: [%] }).', '%', taken);
+  END IF;
+END $$;
+--> statement-breakpoint
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'authenticated') THEN
     CREATE ROLE "authenticated" NOLOGIN;

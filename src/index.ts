@@ -3,7 +3,7 @@
  * to tell the refusals of every entry point from other errors. Imports drizzle-orm and nothing else.
  */
 export { AuthorizeError, isAuthorizeError, type ErrorCode } from './errors.ts';
-export { auth, authUid } from './policy/auth.ts';
+export { auth, authUid, type Auth } from './policy/auth.ts';
 export {
   claimEquals,
   claimIncludes,
@@ -12,6 +12,7 @@ export {
   type ClaimName,
   type ClaimPredicates,
 } from './policy/claims.ts';
+export { createAuth, type AuthHelpers, type CreateAuthOptions } from './policy/create-auth.ts';
 export { crudPolicy, type CrudPolicyOptions } from './policy/crud-policy.ts';
 export { forceRLS } from './policy/force-rls.ts';
 export { memberOf, type MemberOfOptions } from './policy/member-of.ts';

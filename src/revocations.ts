@@ -1,5 +1,7 @@
 import { sql, type SQL } from 'drizzle-orm';
 
+import { parseAuthSchema } from './auth-schema.ts';
+
 /** Whose seals the database refuses. Exactly one of `subject`, `session` and `tokenId`. */
 export interface Revocation {
   /** Every token of a person: the claim `sub`. */
@@ -16,6 +18,12 @@ export interface Revocation {
   readonly until?: Date | undefined;
 }
 
+/** Where it is said. */
+export interface RevocationOptions {
+  /** The auth schema's name, as `createAuth({ schema })` has it. Default: the environment's `AUTHORIZE_SCHEMA`, or else `auth`. */
+  readonly authSchema?: string | undefined;
+}
+
 /**
  * Refuses people, sessions or tokens from now on, in every application and every gateway of the database: the next statement
  * whose policies ask who it is gets 28000, on connections and in sessions that are open as well. Said again, it replaces
@@ -23,6 +31,7 @@ export interface Revocation {
  *
  * Emits `INSERT INTO auth.revocations … ON CONFLICT … DO UPDATE`, with everything as parameters. Needs the owner.
  *
+ * @throws AuthorizeError `ERR_AUTH_SCHEMA`
  * @throws TypeError when not exactly one of `subject`, `session` and `tokenId` is given, or one is empty
  * @example
  * import { revoke } from 'drizzle-authorize/revocations';
@@ -32,12 +41,12 @@ export interface Revocation {
  * await ownerDb.execute(revoke({ session: 'sess_2abc' }));
  * await ownerDb.execute(revoke({ subject: 'user_1', issuedBefore: new Date() })); // signed out everywhere
  */
-export function revoke(revocation: Revocation): SQL {
+export function revoke(revocation: Revocation, options: RevocationOptions = {}): SQL {
   const { claim, value, issuer } = keyOf(revocation, 'revoke');
   const [before, until] = [revocation.issuedBefore, revocation.until].map(
     (time) => time?.toISOString() ?? null,
   );
-  return sql`insert into auth.revocations (claim, value, issuer, issued_before, until)
+  return sql`insert into ${tableOf(options)} (claim, value, issuer, issued_before, until)
     values (${claim}, ${value}, ${issuer}, ${before}::timestamptz, ${until}::timestamptz)
     on conflict (claim, value, issuer) do update
     set issued_before = excluded.issued_before, until = excluded.until, revoked_at = excluded.revoked_at`;
@@ -51,9 +60,15 @@ export function revoke(revocation: Revocation): SQL {
  *
  * @throws TypeError as {@link revoke}
  */
-export function reinstate(revocation: Revocation): SQL {
+export function reinstate(revocation: Revocation, options: RevocationOptions = {}): SQL {
   const { claim, value, issuer } = keyOf(revocation, 'reinstate');
-  return sql`delete from auth.revocations where claim = ${claim} and value = ${value} and issuer = ${issuer}`;
+  return sql`delete from ${tableOf(options)} where claim = ${claim} and value = ${value} and issuer = ${issuer}`;
+}
+
+function tableOf({ authSchema }: RevocationOptions): SQL {
+  const named = authSchema ?? (globalThis.process?.env.AUTHORIZE_SCHEMA || undefined);
+  // A word that needs no quotes.
+  return sql.raw(`${parseAuthSchema(named, 'revoke: authSchema')}.revocations`);
 }
 
 function keyOf(

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 
+import { defaultAuthSchema } from '../auth-schema.ts';
 import { withConnection } from '../database/connect.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
 import { tryIdentity } from '../database/try-identity.ts';
@@ -63,7 +64,8 @@ export async function attackDatabase(options: AttackDatabaseOptions): Promise<At
   return withConnection(url, '--url', async (client) => {
     const login = await inspect(client, role);
     const sealedKey = login.sealed ? keyOf(options) : undefined;
-    if (sealedKey !== undefined) await tryIdentity({ role, url, source: '--url', key: sealedKey });
+    if (sealedKey !== undefined)
+      await tryIdentity({ role, url, source: '--url', key: sealedKey, authSchema: defaultAuthSchema });
     return withConnection(ownerUrl, 'DATABASE_URL', async (owner) => {
       await owner.query('SET search_path = public');
       await refuseToChange(owner, options.allowChanges);

@@ -10,6 +10,7 @@ import { closeServer, createWireServer, listen } from '../gateway/listen.ts';
 import { createSqlService } from '../gateway/sql-service.ts';
 import type { Observe } from '../observe.ts';
 import { generateAuthorizeKey } from '../session/seal-key.ts';
+import { authSchemaOf, authSchemaVariable } from './auth-schema.ts';
 import { applyMigrations, assertMigrationsFolder, ensureDatabase } from './apply-migrations.ts';
 import { devProvider, openDevIssuer, type DevIssuer } from './dev-issuer.ts';
 import { prepareEnvFile, readEnvFile } from './env-file.ts';
@@ -90,8 +91,9 @@ export async function startDevEnvironment(options: DevOptions): Promise<DevEnvir
     onProgress('installing keys and logins');
     const envFile = join(folder, ephemeral ? `env.${process.pid}` : 'env');
     if (ephemeral) cleanup.push(() => rm(envFile, { force: true }));
-    const { key, roles } = await setUp(ownerUrl, envFile, cluster.port);
-    await harden(ownerUrl);
+    const authSchema = await authSchemaOf(ownerUrl, undefined, {});
+    const { key, roles } = await setUp({ ownerUrl, authSchema }, envFile, cluster.port);
+    await harden(ownerUrl, authSchema);
     signal.throwIfAborted();
 
     onProgress('starting the gateway');
@@ -101,6 +103,7 @@ export async function startDevEnvironment(options: DevOptions): Promise<DevEnvir
       connections: Object.fromEntries(roles.map(({ role, url: roleUrl }) => [role, roleUrl])),
       providers: [devProvider(issuer, url, people)],
       key,
+      authSchema,
       ...(options.observe && { observe: options.observe }),
     });
     cleanup.push(() => service.close());
@@ -139,7 +142,7 @@ export async function startDevEnvironment(options: DevOptions): Promise<DevEnvir
 }
 
 async function setUp(
-  ownerUrl: string,
+  { ownerUrl, authSchema }: { readonly ownerUrl: string; readonly authSchema: string },
   envFile: string,
   clusterPort: number,
 ): Promise<{ readonly key: string; readonly roles: SetupReport['roles'] }> {
@@ -147,6 +150,7 @@ async function setUp(
   const key = process.env.AUTHORIZE_KEY || known.AUTHORIZE_KEY || generateAuthorizeKey();
   const { roles } = await setup({
     ownerUrl,
+    authSchema,
     key,
     // The database is ours: what is not known any more is made anew.
     rotatePasswords: known.AUTHORIZE_KEY === undefined,
@@ -156,6 +160,7 @@ async function setUp(
   const pending = await prepareEnvFile(envFile, {
     DATABASE_URL: ownerUrl,
     AUTHORIZE_KEY: key,
+    ...authSchemaVariable(authSchema),
     ...Object.fromEntries(roles.map(({ role, url }) => [urlVariable(role), url])),
   });
   await pending.commit();

@@ -58,11 +58,12 @@ export async function planEject(
   return { changes, copies: await helpers(), byHand };
 }
 
-/** The schema entry of this package, which needs drizzle-orm alone, without its errors. */
+/** The schema entry of this package, which needs drizzle-orm alone, without what it exports of errors. */
 async function helpers(): Promise<ReadonlyMap<string, string>> {
   const files = [
     'index.js',
     'index.d.ts',
+    ...['auth-schema', 'errors'].flatMap((name) => [`${name}.js`, `${name}.d.ts`]),
     ...(await readdir(join(built, 'policy'))).map((name) => join('policy', name)),
   ];
   const copies = new Map<string, string>();

@@ -152,7 +152,14 @@ async function start(values: Values, { worker, onProgress, signal }: StartOption
   for (const { role, url, source } of config.connections) {
     signal.throwIfAborted();
     onProgress(`trying the connection of ${role}`);
-    await tryIdentity({ role, url, source, key: config.key, pooled: config.pooler !== undefined });
+    await tryIdentity({
+      role,
+      url,
+      source,
+      key: config.key,
+      authSchema: config.authSchema,
+      pooled: config.pooler !== undefined,
+    });
   }
   signal.throwIfAborted();
   const running = await createGateway({
@@ -171,6 +178,7 @@ async function start(values: Values, { worker, onProgress, signal }: StartOption
     ...(config.pooler !== undefined && { pooler: config.pooler }),
     connections: Object.fromEntries(config.connections.map(({ role, url }) => [role, url])),
     key: config.key,
+    authSchema: config.authSchema,
     ...(values.log === true && { observe: values.json === true ? logStatementAsJson : logStatement }),
   });
   return { running, config, file };
@@ -298,7 +306,7 @@ function needsRestart(started: CheckedConfig, config: CheckedConfig): readonly s
   const ofNoInterest = new Set(['logger', 'audit', 'tls']);
   const text = (value: unknown): string =>
     JSON.stringify(value, (name, field: unknown) => (ofNoInterest.has(name) ? field !== undefined : field));
-  return (['connections', 'key', 'searchPath', 'pooler', 'gateway'] as const).filter(
+  return (['connections', 'key', 'authSchema', 'searchPath', 'pooler', 'gateway'] as const).filter(
     (name) => text(before[name]) !== text(after[name]),
   );
 }

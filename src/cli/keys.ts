@@ -1,6 +1,7 @@
 import { changeKeys, listKeys, type KeyChange } from '../database/change-keys.ts';
 import { AuthorizeError } from '../errors.ts';
 import { createSealKey, generateAuthorizeKey, parseAuthorizeKey } from '../session/seal-key.ts';
+import { authSchemaOf } from './auth-schema.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
 import { prepareEnvFile, readEnvFile, readEnvironment, withEnvironment } from './env-file.ts';
 import { ownerUrlOf } from './owner-url.ts';
@@ -21,12 +22,17 @@ Usage: drizzle-authorize keys [list] [options]
   retire    keep the newest key alone, in FILE and in the database: when everything has restarted
 
   --url URL          the owner's connection; default: DATABASE_URL
+  --auth-schema NAME default: AUTHORIZE_SCHEMA, or the one that the migrations have made
   --read-env FILE    of list: take variables from there that the environment does not have
   --write-env FILE   where AUTHORIZE_KEY is; the environment's counts only if FILE has none.
                      FILE and database change together, or not at all
   --json             print one JSON object`;
 
-const database = { url: { type: 'string' }, json: { type: 'boolean' } } as const;
+const database = {
+  url: { type: 'string' },
+  'auth-schema': { type: 'string' },
+  json: { type: 'boolean' },
+} as const;
 
 const actions: Readonly<Record<string, (args: readonly string[]) => Promise<ExitCode>>> = {
   list,
@@ -52,7 +58,9 @@ export const keys: Command = {
 async function list(args: readonly string[]): Promise<ExitCode> {
   const values = parseOptions(args, { ...database, 'read-env': { type: 'string' } });
   const environment = await readEnvironment(values['read-env']);
-  const found = await listKeys(ownerUrlOf(values.url, environment), environment['AUTHORIZE_KEY']);
+  const ownerUrl = ownerUrlOf(values.url, environment);
+  const authSchema = await authSchemaOf(ownerUrl, values['auth-schema'], environment);
+  const found = await listKeys({ ownerUrl, authSchema }, environment['AUTHORIZE_KEY']);
   const matches = found.every(({ given, installed }) => given && installed);
   const newest = found.find(({ given }) => given)?.id;
   if (values.json === true) {
@@ -121,20 +129,25 @@ async function change(args: readonly string[], next: (from: string) => string): 
   if (file === undefined || file === '') {
     throw new AuthorizeError('ERR_USAGE', '--write-env is missing: in which file is AUTHORIZE_KEY?');
   }
-  const ownerUrl = ownerUrlOf(values.url, withEnvironment(await readEnvFile(file)));
+  const environment = withEnvironment(await readEnvFile(file));
+  const ownerUrl = ownerUrlOf(values.url, environment);
+  const authSchema = await authSchemaOf(ownerUrl, values['auth-schema'], environment);
   let pending: Awaited<ReturnType<typeof prepareEnvFile>> | undefined;
   try {
-    const { before, after } = await changeKeys(ownerUrl, {
-      decide: async (): Promise<KeyChange> => {
-        // Read again: somebody else may have changed it while we waited.
-        const from = (await readEnvFile(file)).AUTHORIZE_KEY || process.env.AUTHORIZE_KEY || '';
-        parseAuthorizeKey(from);
-        return { from, to: next(from) };
+    const { before, after } = await changeKeys(
+      { ownerUrl, authSchema },
+      {
+        decide: async (): Promise<KeyChange> => {
+          // Read again: somebody else may have changed it while we waited.
+          const from = (await readEnvFile(file)).AUTHORIZE_KEY || process.env.AUTHORIZE_KEY || '';
+          parseAuthorizeKey(from);
+          return { from, to: next(from) };
+        },
+        beforeCommit: async ({ from, to }) => {
+          if (to !== from) pending = await prepareEnvFile(file, { AUTHORIZE_KEY: to });
+        },
       },
-      beforeCommit: async ({ from, to }) => {
-        if (to !== from) pending = await prepareEnvFile(file, { AUTHORIZE_KEY: to });
-      },
-    });
+    );
     await pending?.commit();
     return { file, json: values.json === true, before, ids: after };
   } catch (error) {

@@ -1,10 +1,11 @@
 import { PgDialect } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
 
-import { withOwnerTransaction } from '../database/owner-transaction.ts';
+import { withOwnerTransaction, type OwnerDatabase } from '../database/owner-transaction.ts';
 import { noteWhetherRevoking } from '../database/seal-keys.ts';
 import { AuthorizeError } from '../errors.ts';
 import { reinstate, revoke as revokeSql, type Revocation } from '../revocations.ts';
+import { authSchemaOf } from './auth-schema.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
 import { readEnvironment } from './env-file.ts';
 import { ownerUrlOf } from './owner-url.ts';
@@ -20,13 +21,14 @@ const options = {
   remove: { type: 'boolean' },
   list: { type: 'boolean' },
   url: { type: 'string' },
+  'auth-schema': { type: 'string' },
   'read-env': { type: 'string' },
   json: { type: 'boolean' },
 } as const;
 
 const help = `drizzle-authorize revoke: refuses people, sessions and tokens
 
-Writes into auth.revocations. From then on the database itself refuses their seals, in every
+Writes into revocations of the auth schema. From then on the database itself refuses their seals, in every
 application and gateway, on connections and in sessions that are open as well.
 
 Usage: drizzle-authorize revoke --subject SUB | --session SID | --token-id JTI [options]
@@ -42,6 +44,7 @@ Usage: drizzle-authorize revoke --subject SUB | --session SID | --token-id JTI [
   --remove               take it back
   --list                 what is revoked; what is over is left out
   --url URL              the owner's connection; default: DATABASE_URL
+  --auth-schema NAME     default: AUTHORIZE_SCHEMA, or the one that the migrations have made
   --read-env FILE        take variables from there that the environment does not have
   --json                 print one JSON object`;
 
@@ -51,11 +54,14 @@ export const revoke: Command = {
   async run(args): Promise<ExitCode> {
     const values = parseOptions(args, options);
     const json = values.json === true;
-    const ownerUrl = ownerUrlOf(values.url, await readEnvironment(values['read-env']));
+    const environment = await readEnvironment(values['read-env']);
+    const ownerUrl = ownerUrlOf(values.url, environment);
+    const authSchema = await authSchemaOf(ownerUrl, values['auth-schema'], environment);
+    const owned = { ownerUrl, authSchema };
     const { subject, session, issuer } = values;
     const named = { subject, session, tokenId: values['token-id'], issuer };
     if (values.list === true) {
-      const revocations = await inDatabase(ownerUrl, listed);
+      const revocations = await inDatabase(owned, (client) => listed(client, authSchema));
       if (json) print(JSON.stringify({ revocations }));
       else for (const row of revocations) printWarning(lineOf(row));
       if (!json && revocations.length === 0) printDone('nothing is revoked');
@@ -67,10 +73,12 @@ export const revoke: Command = {
       issuedBefore: timeOf('--issued-before', values['issued-before']),
       until: timeOf('--until', values.until),
     };
-    const statement = statementOf(() => (values.remove === true ? reinstate : revokeSql)(revocation));
-    const changed = await inDatabase(ownerUrl, async (client) => {
+    const statement = statementOf(() =>
+      (values.remove === true ? reinstate : revokeSql)(revocation, { authSchema }),
+    );
+    const changed = await inDatabase(owned, async (client) => {
       const { rowCount } = await client.query(statement.sql, [...statement.params]);
-      await noteWhetherRevoking(client);
+      await noteWhetherRevoking(client, authSchema);
       return rowCount ?? 0;
     });
     if (json) print(JSON.stringify({ changed }));
@@ -105,15 +113,19 @@ function timeOf(option: string, text: string | undefined): Date | undefined {
 }
 
 /** @throws AuthorizeError `ERR_MIGRATIONS_MISSING` for an auth schema of before there were revocations */
-async function inDatabase<T>(ownerUrl: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  return withOwnerTransaction(ownerUrl, async (client, database) => {
+async function inDatabase<T>(
+  owned: Required<OwnerDatabase>,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const { authSchema } = owned;
+  return withOwnerTransaction(owned, async (client, database) => {
     const { rows } = await client.query<{ there: boolean }>(
-      `SELECT to_regclass('auth.revocations') IS NOT NULL AS there`,
+      `SELECT to_regclass('${authSchema}.revocations') IS NOT NULL AS there`,
     );
     if (rows[0]?.there === true) return work(client);
     throw new AuthorizeError(
       'ERR_MIGRATIONS_MISSING',
-      `the database '${database}' has no auth.revocations yet`,
+      `the database '${database}' has no ${authSchema}.revocations yet`,
       {
         hint: 'run npx drizzle-kit generate and npx drizzle-kit migrate, which upgrade the auth schema',
       },
@@ -130,11 +142,11 @@ interface Row {
   readonly revokedAt: Date;
 }
 
-async function listed(client: pg.Client): Promise<readonly Row[]> {
-  await noteWhetherRevoking(client);
+async function listed(client: pg.Client, authSchema: string): Promise<readonly Row[]> {
+  await noteWhetherRevoking(client, authSchema);
   const { rows } = await client.query<Row>(
     `SELECT claim, value, issuer, issued_before AS "issuedBefore", until, revoked_at AS "revokedAt"
-    FROM auth.revocations WHERE until IS NULL OR until > now() ORDER BY revoked_at DESC, claim, value`,
+    FROM ${authSchema}.revocations WHERE until IS NULL OR until > now() ORDER BY revoked_at DESC, claim, value`,
   );
   return rows;
 }

@@ -4,6 +4,7 @@ import { setup as setUp, type SetupReport } from '../database/setup.ts';
 import { urlVariable } from '../database/url-variable.ts';
 import { AuthorizeError } from '../errors.ts';
 import { generateAuthorizeKey } from '../session/seal-key.ts';
+import { authSchemaOf, authSchemaVariable } from './auth-schema.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
 import { prepareEnvFile, readEnvFile, withEnvironment, type PendingEnvFile } from './env-file.ts';
 import { ownerUrlOf } from './owner-url.ts';
@@ -11,6 +12,7 @@ import { print, printDone, printProgress, printWarning } from './terminal.ts';
 
 const options = {
   url: { type: 'string' },
+  'auth-schema': { type: 'string' },
   'write-env': { type: 'string' },
   // The same. node, and so npx, takes this name for itself wherever it stands, and ends when there is no such file yet.
   'env-file': { type: 'string' },
@@ -30,6 +32,7 @@ Run it as the role that ran the migrations. Running it again changes nothing.
 Usage: drizzle-authorize setup --write-env FILE [options]
 
   --url URL            the owner's connection; default: DATABASE_URL
+  --auth-schema NAME   default: AUTHORIZE_SCHEMA, or the one that the migrations have made
   --write-env FILE     write AUTHORIZE_KEY and the connection URLs there, mode 0600, and keep
                        what it already holds and still works; --env-file is the same, but
                        node itself refuses that option while there is no such file
@@ -69,11 +72,14 @@ async function install(ownerUrl: string, environment: Environment, values: Value
   const givenKey = environment.AUTHORIZE_KEY;
   const key = givenKey === undefined || givenKey === '' ? generateAuthorizeKey() : givenKey;
 
+  const authSchema = await authSchemaOf(ownerUrl, values['auth-schema'], environment);
+
   let pending: PendingEnvFile | undefined;
   let report: SetupReport;
   try {
     report = await setUp({
       ownerUrl,
+      authSchema,
       key,
       keyIsNew: key !== givenKey,
       knownUrl: (role) => environment[urlVariable(role)],
@@ -87,7 +93,7 @@ async function install(ownerUrl: string, environment: Environment, values: Value
             hint: 'pass --write-env .env, or --show-urls to print them',
           });
         }
-        if (file !== undefined) pending = await prepareEnvFile(file, variablesOf(key, roles));
+        if (file !== undefined) pending = await prepareEnvFile(file, variablesOf({ key, authSchema }, roles));
       },
     });
     await pending?.commit();
@@ -95,7 +101,8 @@ async function install(ownerUrl: string, environment: Environment, values: Value
     await pending?.discard();
     throw error;
   }
-  const hardening = values.harden === true ? await harden(ownerUrl) : { done: [], notPermitted: [] };
+  const hardening =
+    values.harden === true ? await harden(ownerUrl, authSchema) : { done: [], notPermitted: [] };
 
   if (values.json === true) {
     print(
@@ -104,13 +111,13 @@ async function install(ownerUrl: string, environment: Environment, values: Value
         keys: report.keys,
         roles: report.roles.map(({ role, password }) => ({ role, password })),
         envFile: file ?? null,
-        ...(showUrls && { variables: variablesOf(key, report.roles) }),
+        ...(showUrls && { variables: variablesOf({ key, authSchema }, report.roles) }),
         hardening,
       }),
     );
     return 0;
   }
-  const variables = variablesOf(key, report.roles);
+  const variables = variablesOf({ key, authSchema }, report.roles);
   if (showUrls) {
     // Nothing else on this stream, so that it can be appended to a file.
     for (const [name, value] of Object.entries(variables)) print(`${name}=${value}`);
@@ -143,7 +150,8 @@ function printReport({ database, keys, roles }: SetupReport): void {
 async function check(ownerUrl: string, environment: Environment, values: Values): Promise<ExitCode> {
   if (values.json !== true) printProgress('looking at roles, privileges, keys and settings');
   const key = environment.AUTHORIZE_KEY;
-  const exposures = await findExposures(ownerUrl, key === '' ? undefined : key);
+  const authSchema = await authSchemaOf(ownerUrl, values['auth-schema'], environment);
+  const exposures = await findExposures(ownerUrl, key === '' ? undefined : key, authSchema);
   if (values.json === true) {
     print(JSON.stringify({ exposures }));
   } else {
@@ -156,9 +164,13 @@ async function check(ownerUrl: string, environment: Environment, values: Values)
   return exposures.length === 0 ? 0 : 1;
 }
 
-function variablesOf(key: string, roles: SetupReport['roles']): Record<string, string> {
+function variablesOf(
+  { key, authSchema }: { readonly key: string; readonly authSchema: string },
+  roles: SetupReport['roles'],
+): Record<string, string> {
   return {
     AUTHORIZE_KEY: key,
+    ...authSchemaVariable(authSchema),
     ...Object.fromEntries(roles.map(({ role, url }) => [urlVariable(role), url])),
   };
 }

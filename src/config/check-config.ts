@@ -1,3 +1,4 @@
+import { authSchemaRule, defaultAuthSchema, isAuthSchema } from '../auth-schema.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
 import { AuthorizeError, ConfigError } from '../errors.ts';
 import type { Provider, Verifier } from '../jwt/index.ts';
@@ -13,6 +14,7 @@ export interface CheckedConfig {
   /** One for each role that is served; all lead to one database. */
   readonly connections: readonly RoleConnection[];
   readonly key: string;
+  readonly authSchema: string;
   /** Whose tokens are accepted: one of the two. */
   readonly tokens: { readonly providers: readonly Provider[] } | { readonly verifier: Verifier };
   /** As Postgres takes it; undefined for the default. */
@@ -49,15 +51,16 @@ function checkFields(
   const database = readSection('database', fields['database'], problems);
   if (database === undefined) return undefined;
   const key = checkKey(database['key'], environment, problems);
+  const authSchema = checkAuthSchema(database['authSchema'], environment, problems);
   const searchPath = checkSearchPath(database['searchPath'], problems);
   const pooler = checkPooler(database['pooler'], gateway, problems);
   const connections = checkConnections(fields['roles'], database['connections'], environment, problems);
   if (tokens !== undefined && 'providers' in tokens) {
     for (const { role } of connections) requireProvider(role, tokens.providers, problems);
   }
-  return key === undefined || tokens === undefined
+  return key === undefined || tokens === undefined || authSchema === undefined
     ? undefined
-    : { connections, key, tokens, searchPath, pooler, gateway };
+    : { connections, key, authSchema, tokens, searchPath, pooler, gateway };
 }
 
 function checkTokens(
@@ -108,6 +111,12 @@ function checkKey(value: unknown, environment: Environment, problems: Problems):
     if (!(error instanceof AuthorizeError)) throw error;
     return problems.report(source, 'must be 32 random bytes in base64url, or such keys separated by commas');
   }
+}
+
+function checkAuthSchema(value: unknown, environment: Environment, problems: Problems): string | undefined {
+  const source = value === undefined ? 'AUTHORIZE_SCHEMA' : 'database.authSchema';
+  const name = value ?? (environment['AUTHORIZE_SCHEMA'] || defaultAuthSchema);
+  return isAuthSchema(name) ? name : problems.report(source, authSchemaRule);
 }
 
 function checkSearchPath(value: unknown, problems: Problems): string | undefined {

@@ -52,6 +52,10 @@ export interface DatabaseConfig {
    */
   readonly key?: string | undefined;
   /**
+   * The auth schema's name, as `createAuth({ schema })` has it. Default: the environment's `AUTHORIZE_SCHEMA`, or else `auth`.
+   */
+  readonly authSchema?: string | undefined;
+  /**
    * The schemas in which tables without one are looked for, in this order. Temporary tables always come last, so that
    * none can stand in front of a real one. Default: `['public']`.
    */

@@ -29,6 +29,7 @@ const devFields: Names<DevConfig> = { personas: true };
 const databaseFields: Names<DatabaseConfig> = {
   connections: true,
   key: true,
+  authSchema: true,
   searchPath: true,
   pooler: true,
 };

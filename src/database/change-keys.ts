@@ -1,9 +1,10 @@
 import type pg from 'pg';
 
+import { defaultAuthSchema } from '../auth-schema.ts';
 import { AuthorizeError } from '../errors.ts';
 import { createSealKey, parseAuthorizeKey } from '../session/seal-key.ts';
 import { withConnection } from './connect.ts';
-import { assertMigrated, withOwnerTransaction } from './owner-transaction.ts';
+import { assertMigrated, withOwnerTransaction, type OwnerDatabase } from './owner-transaction.ts';
 import { installedKeys, installKeys } from './seal-keys.ts';
 
 /** One key, as AUTHORIZE_KEY and the database know it. */
@@ -21,9 +22,12 @@ export interface KeyState {
 export async function compareKeys(
   client: pg.Client,
   authorizeKey: string | undefined,
+  authSchema: string,
 ): Promise<readonly KeyState[]> {
   const given = await idsOf(authorizeKey);
-  const installed = new Map((await installedKeys(client)).map(({ id, installedAt }) => [id, installedAt]));
+  const installed = new Map(
+    (await installedKeys(client, authSchema)).map(({ id, installedAt }) => [id, installedAt]),
+  );
   return [...new Set([...given, ...installed.keys()])].map((id) => ({
     id,
     given: given.includes(id),
@@ -38,13 +42,13 @@ export async function compareKeys(
  * @throws AuthorizeError `ERR_KEY_MISSING`, `ERR_KEY_INVALID`, `ERR_DATABASE_UNREACHABLE`, `ERR_MIGRATIONS_MISSING`
  */
 export async function listKeys(
-  ownerUrl: string,
+  { ownerUrl, authSchema = defaultAuthSchema }: OwnerDatabase,
   authorizeKey: string | undefined,
 ): Promise<readonly KeyState[]> {
   parseAuthorizeKey(authorizeKey);
   return withConnection(ownerUrl, 'DATABASE_URL', async (client) => {
-    await assertMigrated(client);
-    return compareKeys(client, authorizeKey);
+    await assertMigrated(client, authSchema);
+    return compareKeys(client, authorizeKey, authSchema);
   });
 }
 
@@ -71,12 +75,13 @@ export interface ChangeKeysOptions {
  *   `ERR_MIGRATIONS_MISSING`
  */
 export async function changeKeys(
-  ownerUrl: string,
+  owned: OwnerDatabase,
   { decide, beforeCommit }: ChangeKeysOptions,
 ): Promise<{ readonly before: readonly string[]; readonly after: readonly string[] }> {
-  return withOwnerTransaction(ownerUrl, async (client, database) => {
+  const { authSchema = defaultAuthSchema } = owned;
+  return withOwnerTransaction(owned, async (client, database) => {
     const change = await decide();
-    const known = await compareKeys(client, change.from);
+    const known = await compareKeys(client, change.from, authSchema);
     const foreign = known.filter(({ given }) => !given).length;
     if (foreign > 0) {
       throw new AuthorizeError(
@@ -88,7 +93,7 @@ export async function changeKeys(
       );
     }
     const keys = await Promise.all(parseAuthorizeKey(change.to).map(createSealKey));
-    await installKeys(client, keys);
+    await installKeys(client, keys, authSchema);
     await beforeCommit(change);
     return { before: known.map(({ id }) => id), after: keys.map(({ id }) => id) };
   });

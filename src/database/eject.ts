@@ -13,28 +13,29 @@ const plainReader = 'LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_cata
  * anybody who can send SQL can set. Without it they give NULL. Seals, their keys, and what checks them go; policies,
  * grants, roles and the functions behind `memberOf()` stay.
  */
-export function ejectStatements(): readonly string[] {
+export function ejectStatements(authSchema: string): readonly string[] {
   const claims = `coalesce(nullif(current_setting('${plainSetting}', true), ''), 'null')::jsonb`;
   const reader = (signature: string, result: string, expression: string): string =>
-    `CREATE OR REPLACE FUNCTION auth.${signature} RETURNS ${result} ${plainReader} AS ${quoteLiteral(`SELECT ${expression}`)}`;
+    `CREATE OR REPLACE FUNCTION ${authSchema}.${signature} RETURNS ${result} ${plainReader} AS ${quoteLiteral(`SELECT ${expression}`)}`;
   return [
     reader('session()', 'jsonb', claims),
     reader('jwt()', 'jsonb', claims),
     reader('user_id()', 'text', `${claims} ->> 'sub'`),
     reader('claim(name text)', 'text', `${claims} ->> name`),
-    `COMMENT ON FUNCTION auth.session() IS ${quoteLiteral(`The claims in the setting ${plainSetting}: whoever can send SQL can set it.`)}`,
-    'DROP FUNCTION auth.has_identity(text), auth.check(text), auth.refuse(text)',
-    'DROP TABLE auth.seal_keys, auth.identity_roles, auth.revocations',
-    'DROP FUNCTION auth.note_revocation()',
-    'COMMENT ON SCHEMA auth IS NULL',
-    nobodyIsIn,
+    `COMMENT ON FUNCTION ${authSchema}.session() IS ${quoteLiteral(`The claims in the setting ${plainSetting}: whoever can send SQL can set it.`)}`,
+    `DROP FUNCTION ${authSchema}.has_identity(text), ${authSchema}.check(text), ${authSchema}.refuse(text)`,
+    `DROP TABLE ${authSchema}.seal_keys, ${authSchema}.identity_roles, ${authSchema}.revocations`,
+    `DROP FUNCTION ${authSchema}.note_revocation()`,
+    `COMMENT ON SCHEMA ${authSchema} IS NULL`,
+    nobodyIsIn(authSchema),
   ];
 }
 
 // Of a connection that carries no claims, as all of them do until an application sets some.
-const nobodyIsIn = doBlock(`BEGIN
+const nobodyIsIn = (authSchema: string): string =>
+  doBlock(`BEGIN
   PERFORM set_config('${plainSetting}', '', true);
-  IF auth.user_id() IS NOT NULL OR auth.claim('sub') IS NOT NULL OR auth.session() <> 'null' THEN
+  IF ${authSchema}.user_id() IS NOT NULL OR ${authSchema}.claim('sub') IS NOT NULL OR ${authSchema}.session() <> 'null' THEN
     RAISE EXCEPTION 'the auth schema tells of somebody where nobody asks';
   END IF;
 END`);

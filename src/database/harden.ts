@@ -1,3 +1,4 @@
+import { defaultAuthSchema } from '../auth-schema.ts';
 import pg from 'pg';
 
 import { withConnection } from './connect.ts';
@@ -106,11 +107,14 @@ const measures: readonly Measure[] = [
  * @throws AuthorizeError `ERR_DATABASE_UNREACHABLE`
  * @see https://www.postgresql.org/docs/current/ddl-priv.html
  */
-export async function harden(ownerUrl: string): Promise<HardenReport> {
+export async function harden(
+  ownerUrl: string,
+  authSchema: string = defaultAuthSchema,
+): Promise<HardenReport> {
   return withConnection(ownerUrl, 'DATABASE_URL', async (client) => {
     const { rows } = await client.query<{ database: string }>('SELECT current_database() AS database');
     const database = quoteIdentifier(rows[0]?.database ?? '');
-    const roles = (await identityRoles(client)).map(quoteIdentifier).join(', ');
+    const roles = (await identityRoles(client, authSchema)).map(quoteIdentifier).join(', ');
     const done: string[] = [];
     const notPermitted: { what: string; leavesOpen: string }[] = [];
     for (const { what, leavesOpen, statements } of measures) {

@@ -7,6 +7,8 @@ import { assertServerSupported } from './server-version.ts';
 /** What a connection is logged in as, and what is needed to make seals for it. */
 export interface Login {
   readonly role: string;
+  /** Where what checks seals is. */
+  readonly authSchema: string;
   readonly database: string;
   readonly backendPid: number;
   /** Row level security does not bind it: a superuser, BYPASSRLS, or the owner of tables. */
@@ -47,7 +49,7 @@ export interface LoginRow {
 // An owner passes row level security by having the owner's privileges, so membership that inherits counts as well.
 //
 // The settings are those that PostgreSQL reports to a client of its own accord, which is how a pooler knows them.
-const inspection = `
+const inspection = (authSchema: string): string => `
   SELECT session_user AS role, current_database() AS database, pg_backend_pid() AS pid,
     current_setting('server_version_num')::int AS version,
     extract(epoch FROM clock_timestamp())::text AS now,
@@ -55,9 +57,9 @@ const inspection = `
       'standard_conforming_strings', 'application_name']) AS name)::text AS client_settings,
     EXISTS (
       SELECT FROM pg_catalog.pg_proc WHERE proname = 'check' AND proargtypes::text = 'text'::regtype::oid::text
-        AND pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'auth')
+        AND pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = '${authSchema}')
     ) AS installed,
-    obj_description((SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'auth'), 'pg_namespace') AS prelude,
+    obj_description((SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = '${authSchema}'), 'pg_namespace') AS prelude,
     login.rolsuper OR login.rolbypassrls OR EXISTS (
       SELECT FROM pg_catalog.pg_class AS owned
       WHERE owned.relkind IN ('r', 'p') AND owned.relnamespace <> 'pg_catalog'::regnamespace
@@ -70,22 +72,27 @@ const inspection = `
  * Looks at a login: one round trip.
  *
  * @param ask runs a statement without parameters, and gives its rows as objects
+ * @param authSchema what `parseAuthSchema()` has let pass
  * @throws AuthorizeError `ERR_MIGRATIONS_MISSING` when the auth schema is not there
  * @throws AuthorizeError `ERR_PRELUDE_VERSION`, `ERR_SERVER_UNSUPPORTED`
  */
-export async function inspectLogin(ask: (text: string) => Promise<readonly LoginRow[]>): Promise<Login> {
+export async function inspectLogin(
+  ask: (text: string) => Promise<readonly LoginRow[]>,
+  authSchema: string,
+): Promise<Login> {
   const sentAt = Date.now();
-  const rows = await ask(inspection);
+  const rows = await ask(inspection(authSchema));
   const receivedAt = Date.now();
   const [row] = rows;
   if (row === undefined) throw new Error('the login has no row in pg_roles');
   assertServerSupported(row.version);
   if (row.installed !== true) {
-    throw migrationsMissing(row.database);
+    throw migrationsMissing(row.database, authSchema);
   }
   assertVersionWithinReach(row.database, row.prelude);
   return {
     role: row.role,
+    authSchema,
     database: row.database,
     backendPid: row.pid,
     privileged: row.privileged !== false,

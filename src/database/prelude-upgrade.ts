@@ -1,3 +1,4 @@
+import { defaultAuthSchema } from '../auth-schema.ts';
 import { doBlock } from './do-block.ts';
 import { closePreludeTables, preludeFunctions, preludeTables, revocationTrigger } from './prelude.ts';
 import { preludeComment } from './prelude-version.ts';
@@ -12,7 +13,7 @@ import { quoteLiteral } from './quote-literal.ts';
  * result of each function, the columns of each table, and which seals are genuine.
  */
 const brought: Readonly<Record<number, string>> = {
-  2: 'seals of people, sessions and tokens in auth.revocations are refused',
+  2: 'seals of people, sessions and tokens in ${authSchema}.revocations are refused',
 };
 
 /** What an upgrade from a version means, one line a version. */
@@ -29,49 +30,56 @@ export function upgradeWords(from: number): readonly string[] {
  *
  * Emits `CREATE TABLE IF NOT EXISTS`, `ALTER TABLE … ADD COLUMN IF NOT EXISTS`, `CREATE OR REPLACE FUNCTION`, `REVOKE`, `COMMENT ON SCHEMA`.
  */
-export function upgradeStatements(from: number, identityRoles: readonly string[]): readonly string[] {
+export function upgradeStatements(
+  from: number,
+  identityRoles: readonly string[],
+  authSchema: string = defaultAuthSchema,
+): readonly string[] {
   return [
-    isOurs,
+    isOurs(authSchema),
     ...preludeTables
       .filter(({ since }) => since > from)
       .flatMap(({ name, columns, comment }) => [
-        `CREATE TABLE IF NOT EXISTS auth.${name} (${columns})`,
-        `COMMENT ON TABLE auth.${name} IS ${quoteLiteral(comment)}`,
+        `CREATE TABLE IF NOT EXISTS ${authSchema}.${name} (${columns})`,
+        `COMMENT ON TABLE ${authSchema}.${name} IS ${quoteLiteral(comment)}`,
       ]),
     ...preludeTables.flatMap(({ name, added = {} }) =>
       Object.entries(added)
         .filter(([version]) => Number(version) > from)
         .flatMap(([, columns]) => columns)
-        .map((column) => `ALTER TABLE auth.${name} ADD COLUMN IF NOT EXISTS ${column}`),
+        .map((column) => `ALTER TABLE ${authSchema}.${name} ADD COLUMN IF NOT EXISTS ${column}`),
     ),
-    closePreludeTables(identityRoles),
-    ...preludeFunctions().map((statement) =>
+    closePreludeTables(identityRoles, authSchema),
+    ...preludeFunctions(authSchema).map((statement) =>
       statement.replace(/^CREATE FUNCTION /, 'CREATE OR REPLACE FUNCTION '),
     ),
-    revocationTrigger,
-    noteWhetherRevoking,
-    `COMMENT ON SCHEMA auth IS ${quoteLiteral(preludeComment)}`,
-    isClosed,
+    revocationTrigger(authSchema),
+    noteWhetherRevoking(authSchema),
+    `COMMENT ON SCHEMA ${authSchema} IS ${quoteLiteral(preludeComment)}`,
+    isClosed(authSchema),
   ];
 }
 
-const isOurs = doBlock(`BEGIN
-  IF coalesce(obj_description(to_regnamespace('auth'), 'pg_namespace'), '') !~ '^drizzle-authorize prelude [0-9]+$' THEN
-    RAISE EXCEPTION 'the schema auth does not say that drizzle-authorize made it'
+const isOurs = (authSchema: string): string =>
+  doBlock(`BEGIN
+  IF coalesce(obj_description(to_regnamespace('${authSchema}'), 'pg_namespace'), '') !~ '^drizzle-authorize prelude [0-9]+$' THEN
+    RAISE EXCEPTION 'the schema ${authSchema} does not say that drizzle-authorize made it'
       USING HINT = 'Apply the migrations in their order, or restore the comment on the schema.';
   END IF;
 END`);
 
 // Behind a lock, for the reason that is given beside the trigger.
-const noteWhetherRevoking = doBlock(`BEGIN
-  LOCK TABLE auth.revocations IN SHARE ROW EXCLUSIVE MODE;
-  UPDATE auth.seal_keys SET revoking = NOT revoking WHERE revoking <> EXISTS (SELECT FROM auth.revocations);
+const noteWhetherRevoking = (authSchema: string): string =>
+  doBlock(`BEGIN
+  LOCK TABLE ${authSchema}.revocations IN SHARE ROW EXCLUSIVE MODE;
+  UPDATE ${authSchema}.seal_keys SET revoking = NOT revoking WHERE revoking <> EXISTS (SELECT FROM ${authSchema}.revocations);
 END`);
 
-const isClosed = doBlock(`DECLARE opened text; BEGIN
+const isClosed = (authSchema: string): string =>
+  doBlock(`DECLARE opened text; BEGIN
   SELECT string_agg(format('%s to %s', class.oid::regclass, role.rolname), ', ') INTO opened
-  FROM pg_catalog.pg_class AS class, pg_catalog.pg_roles AS role JOIN auth.identity_roles ON name = role.rolname
-  WHERE class.relnamespace = 'auth'::regnamespace AND class.relkind IN ('r', 'p', 'v', 'm')
+  FROM pg_catalog.pg_class AS class, pg_catalog.pg_roles AS role JOIN ${authSchema}.identity_roles ON name = role.rolname
+  WHERE class.relnamespace = '${authSchema}'::regnamespace AND class.relkind IN ('r', 'p', 'v', 'm')
     AND (has_table_privilege(role.oid, class.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
       OR has_any_column_privilege(role.oid, class.oid, 'SELECT, INSERT, UPDATE'));
   IF opened IS NOT NULL THEN

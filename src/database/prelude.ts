@@ -1,15 +1,17 @@
 import { bytesOf, toHex } from '../session/bytes.ts';
 import { sealContext, sealHeaderLength, sealLifetimeSeconds, sealSetting } from '../session/seal.ts';
+import { defaultAuthSchema } from '../auth-schema.ts';
 import { closeDefaults } from './close-defaults.ts';
 import { doBlock } from './do-block.ts';
 import { preludeComment } from './prelude-version.ts';
 import { quoteIdentifier } from './quote-identifier.ts';
 import { quoteLiteral } from './quote-literal.ts';
+import { assertNotTaken } from './taken.ts';
 
 /**
  * The auth schema: what turns a seal into an identity inside Postgres. One statement an element, for the first
- * migration; run by the owner, once a database. Tables and functions that exist already make it fail, roles that
- * exist are taken as they are.
+ * migration; run by the owner, once a database. A schema or a role that is somebody else's makes it fail, with nothing
+ * touched; roles that merely exist are taken as they are.
  *
  * How the readers are written, and why:
  * - The pads of the key are only ever columns, read inside one query. As a variable or an argument they would be plan
@@ -26,22 +28,38 @@ import { quoteLiteral } from './quote-literal.ts';
  *
  * @see https://www.postgresql.org/docs/current/sql-createfunction.html
  */
-export function preludeStatements(identityRoles: readonly string[]): readonly string[] {
+export function preludeStatements(
+  identityRoles: readonly string[],
+  { authSchema = defaultAuthSchema, keepDefaultPrivileges = false, takeOverRoles = [] }: PreludeOptions = {},
+): readonly string[] {
   return [
+    assertNotTaken(
+      authSchema,
+      identityRoles.filter((role) => !takeOverRoles.includes(role)),
+    ),
     ...identityRoles.map(createRole),
-    `CREATE SCHEMA auth`,
-    `COMMENT ON SCHEMA auth IS ${quoteLiteral(preludeComment)}`,
+    `CREATE SCHEMA ${authSchema}`,
+    `COMMENT ON SCHEMA ${authSchema} IS ${quoteLiteral(preludeComment)}`,
     ...preludeTables.flatMap(({ name, columns, comment }) => [
-      `CREATE TABLE auth.${name} (${columns})`,
-      `COMMENT ON TABLE auth.${name} IS ${quoteLiteral(comment)}`,
+      `CREATE TABLE ${authSchema}.${name} (${columns})`,
+      `COMMENT ON TABLE ${authSchema}.${name} IS ${quoteLiteral(comment)}`,
     ]),
-    closePreludeTables(identityRoles),
-    addIdentityRoles(identityRoles),
-    grantAuthUsage(identityRoles),
-    ...preludeFunctions(),
-    revocationTrigger,
-    closeDefaults(identityRoles),
+    closePreludeTables(identityRoles, authSchema),
+    addIdentityRoles(identityRoles, authSchema),
+    grantAuthUsage(identityRoles, authSchema),
+    ...preludeFunctions(authSchema),
+    revocationTrigger(authSchema),
+    ...(keepDefaultPrivileges ? [] : [closeDefaults(identityRoles)]),
   ];
+}
+
+export interface PreludeOptions {
+  /** What `parseAuthSchema()` has let pass. Default: `auth`. */
+  readonly authSchema?: string;
+  /** Leave what the migrating role gives away by default of what it is yet to make. Default: false. */
+  readonly keepDefaultPrivileges?: boolean | undefined;
+  /** Roles that are taken on although they are somebody's. Default: none. */
+  readonly takeOverRoles?: readonly string[] | undefined;
 }
 
 /** A table of the auth schema. */
@@ -80,28 +98,29 @@ export const preludeTables: readonly PreludeTable[] = [
 ];
 
 /** Keeps everybody but the owner out of the tables. */
-export function closePreludeTables(identityRoles: readonly string[]): string {
-  const tables = preludeTables.map(({ name }) => `auth.${name}`).join(', ');
+export function closePreludeTables(identityRoles: readonly string[], authSchema: string): string {
+  const tables = preludeTables.map(({ name }) => `${authSchema}.${name}`).join(', ');
   return `REVOKE ALL ON ${tables} FROM PUBLIC, ${identityRoles.map(quoteIdentifier).join(', ')}`;
 }
 
 /** The functions of the auth schema, with what belongs to each. A policy can call all but `refuse`. */
-export function preludeFunctions(): readonly string[] {
+export function preludeFunctions(authSchema: string): readonly string[] {
+  const claimsReader = claimsReaderIn(authSchema);
   return [
-    refuseFunction,
-    `REVOKE ALL ON FUNCTION auth.refuse(text) FROM PUBLIC`,
-    checkFunction,
-    `COMMENT ON FUNCTION auth.check(text) IS 'Raises 28000 unless the seal is genuine and meant for this role, connection and time.'`,
-    hasIdentityFunction,
-    `COMMENT ON FUNCTION auth.has_identity(text) IS 'Whether the seal is genuine. An identity role gets 28000 where it is not.'`,
+    refuseFunction(authSchema),
+    `REVOKE ALL ON FUNCTION ${authSchema}.refuse(text) FROM PUBLIC`,
+    checkFunction(authSchema),
+    `COMMENT ON FUNCTION ${authSchema}.check(text) IS 'Raises 28000 unless the seal is genuine and meant for this role, connection and time.'`,
+    hasIdentityFunction(authSchema),
+    `COMMENT ON FUNCTION ${authSchema}.has_identity(text) IS 'Whether the seal is genuine. An identity role gets 28000 where it is not.'`,
     claimsReader('session()', 'jsonb', 'claims', `'null'::jsonb`),
-    `COMMENT ON FUNCTION auth.session() IS 'The claims of the caller. JSON null for roles that are not identity roles.'`,
+    `COMMENT ON FUNCTION ${authSchema}.session() IS 'The claims of the caller. JSON null for roles that are not identity roles.'`,
     claimsReader('jwt()', 'jsonb', 'claims', `'null'::jsonb`),
     claimsReader('user_id()', 'text', `claims ->> 'sub'`),
     claimsReader('claim(name text)', 'text', 'claims ->> name'),
-    uidFunction,
-    noteRevocationFunction,
-    `REVOKE ALL ON FUNCTION auth.note_revocation() FROM PUBLIC`,
+    uidFunction(authSchema),
+    noteRevocationFunction(authSchema),
+    `REVOKE ALL ON FUNCTION ${authSchema}.note_revocation() FROM PUBLIC`,
   ];
 }
 
@@ -119,13 +138,13 @@ END`);
 }
 
 /** Makes roles get an error where nobody asks. */
-export function addIdentityRoles(roles: readonly string[]): string {
-  return `INSERT INTO auth.identity_roles (name) VALUES ${roles.map((role) => `(${quoteLiteral(role)})`).join(', ')} ON CONFLICT DO NOTHING`;
+export function addIdentityRoles(roles: readonly string[], authSchema: string): string {
+  return `INSERT INTO ${authSchema}.identity_roles (name) VALUES ${roles.map((role) => `(${quoteLiteral(role)})`).join(', ')} ON CONFLICT DO NOTHING`;
 }
 
 /** Lets roles that exist read who asks. */
-export function grantAuthUsage(roles: readonly string[]): string {
-  return `GRANT USAGE ON SCHEMA auth TO ${roles.map(quoteIdentifier).join(', ')}`;
+export function grantAuthUsage(roles: readonly string[], authSchema: string): string {
+  return `GRANT USAGE ON SCHEMA ${authSchema} TO ${roles.map(quoteIdentifier).join(', ')}`;
 }
 
 const fixedPath = 'SET search_path = pg_catalog, pg_temp';
@@ -157,61 +176,72 @@ const isForThisBackend = `split_part(seal, '.', 6)::int IN (0, pg_backend_pid())
 const claimsOf = `substr(seal, ${sealHeaderLength + 1})::jsonb`;
 
 /** Whether the token behind the seal was revoked. One that does not say when it was issued counts as old. */
-const isRevoked = `EXISTS (SELECT FROM auth.revocations AS gone, (SELECT ${claimsOf} AS claims) AS mine
+const isRevoked = (
+  authSchema: string,
+): string => `EXISTS (SELECT FROM ${authSchema}.revocations AS gone, (SELECT ${claimsOf} AS claims) AS mine
       WHERE gone.claim IN ('sub', 'sid', 'jti') AND gone.value = claims ->> gone.claim
         AND (gone.issuer = '' OR gone.issuer = claims ->> 'iss') AND (gone.until IS NULL OR gone.until > transaction_timestamp())
         AND CASE WHEN gone.issued_before IS NULL OR jsonb_typeof(claims -> 'iat') IS DISTINCT FROM 'number' THEN true
           ELSE (claims ->> 'iat')::float8 < date_part('epoch', gone.issued_before) END)`;
 
 /** Sets the variable `genuine`. Claims are read only where something has been revoked at all, which the key says. */
-const decideGenuine = `SELECT ${macFits(roleInForce)}, key.revoking
-    INTO genuine, revoking FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
+const decideGenuine = (authSchema: string): string => `SELECT ${macFits(roleInForce)}, key.revoking
+    INTO genuine, revoking FROM ${authSchema}.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
   genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND ${isForThisBackend} AND ${isCurrent} ELSE false END;
-  IF genuine AND revoking THEN genuine := NOT ${isRevoked}; END IF;`;
+  IF genuine AND revoking THEN genuine := NOT ${isRevoked(authSchema)}; END IF;`;
 
 // That nothing is revoked any more is noted by setup and by the command alone, behind a lock: a transaction that did not see
 // what another one has just revoked must not say so.
-const noteRevocationFunction = `CREATE FUNCTION auth.note_revocation() RETURNS trigger LANGUAGE plpgsql ${fixedPath}
+const noteRevocationFunction = (
+  authSchema: string,
+): string => `CREATE FUNCTION ${authSchema}.note_revocation() RETURNS trigger LANGUAGE plpgsql ${fixedPath}
 AS $$ BEGIN
-  UPDATE auth.seal_keys SET revoking = true WHERE NOT revoking;
+  UPDATE ${authSchema}.seal_keys SET revoking = true WHERE NOT revoking;
   RETURN NULL;
 END $$`;
 
 /** Has the keys say that something is revoked. */
-export const revocationTrigger = `CREATE OR REPLACE TRIGGER note_revocation AFTER INSERT OR UPDATE ON auth.revocations EXECUTE FUNCTION auth.note_revocation()`;
+export const revocationTrigger = (authSchema: string): string =>
+  `CREATE OR REPLACE TRIGGER note_revocation AFTER INSERT OR UPDATE ON ${authSchema}.revocations EXECUTE FUNCTION ${authSchema}.note_revocation()`;
 
-const checkFunction = `CREATE FUNCTION auth.check(seal text) RETURNS boolean ${judge}
+const checkFunction = (
+  authSchema: string,
+): string => `CREATE FUNCTION ${authSchema}.check(seal text) RETURNS boolean ${judge}
 AS $$ DECLARE genuine boolean; revoking boolean; BEGIN
-  ${decideGenuine}
-  RETURN CASE WHEN genuine THEN true ELSE auth.refuse(seal) END;
+  ${decideGenuine(authSchema)}
+  RETURN CASE WHEN genuine THEN true ELSE ${authSchema}.refuse(seal) END;
 END $$`;
 
-const hasIdentityFunction = `CREATE FUNCTION auth.has_identity(seal text) RETURNS boolean ${judge}
+const hasIdentityFunction = (
+  authSchema: string,
+): string => `CREATE FUNCTION ${authSchema}.has_identity(seal text) RETURNS boolean ${judge}
 AS $$ DECLARE genuine boolean; revoking boolean; BEGIN
-  ${decideGenuine}
-  IF NOT genuine AND EXISTS (SELECT FROM auth.identity_roles WHERE name = ${roleInForce}) THEN
-    RETURN auth.refuse(seal);
+  ${decideGenuine(authSchema)}
+  IF NOT genuine AND EXISTS (SELECT FROM ${authSchema}.identity_roles WHERE name = ${roleInForce}) THEN
+    RETURN ${authSchema}.refuse(seal);
   END IF;
   RETURN genuine;
 END $$`;
 
 // The long way, for the one sentence that says what is wrong with a seal. Raises whatever it finds.
-const refuseFunction = `CREATE FUNCTION auth.refuse(seal text) RETURNS boolean
+const refuseFunction = (
+  authSchema: string,
+): string => `CREATE FUNCTION ${authSchema}.refuse(seal text) RETURNS boolean
   LANGUAGE plpgsql VOLATILE PARALLEL RESTRICTED ${fixedPath}
 AS $$ DECLARE verdict text := 'forged'; BEGIN
   IF coalesce(seal, '') = '' THEN
     verdict := 'missing';
-  ELSIF NOT EXISTS (SELECT FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3)) THEN
+  ELSIF NOT EXISTS (SELECT FROM ${authSchema}.seal_keys AS key WHERE key.id = split_part(seal, '.', 3)) THEN
     verdict := 'key';
-  ELSIF EXISTS (SELECT FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3) AND ${macFits(roleInForce)}) THEN
+  ELSIF EXISTS (SELECT FROM ${authSchema}.seal_keys AS key WHERE key.id = split_part(seal, '.', 3) AND ${macFits(roleInForce)}) THEN
     IF NOT (${isForThisBackend}) THEN
       verdict := 'connection';
     ELSIF NOT (${isCurrent}) THEN
       verdict := 'time';
-    ELSIF ${isRevoked} THEN
+    ELSIF ${isRevoked(authSchema)} THEN
       verdict := 'revoked';
     END IF;
-  ELSIF EXISTS (SELECT FROM auth.seal_keys AS key, auth.identity_roles AS other
+  ELSIF EXISTS (SELECT FROM ${authSchema}.seal_keys AS key, ${authSchema}.identity_roles AS other
       WHERE key.id = split_part(seal, '.', 3) AND ${macFits('other.name')}) THEN
     verdict := 'role';
   END IF;
@@ -233,14 +263,17 @@ AS $$ DECLARE verdict text := 'forged'; BEGIN
 END $$`;
 
 /** A function over the claims of the caller, which begin at a fixed place; `otherwise` for roles that need no identity. */
-function claimsReader(signature: string, result: string, expression: string, otherwise = 'NULL'): string {
-  return `CREATE FUNCTION auth.${signature} RETURNS ${result} ${readerOf}
+function claimsReaderIn(authSchema: string) {
+  return (signature: string, result: string, expression: string, otherwise = 'NULL'): string =>
+    `CREATE FUNCTION ${authSchema}.${signature} RETURNS ${result} ${readerOf}
 AS $$ DECLARE seal text := current_setting('${sealSetting}', true); BEGIN
-  RETURN CASE WHEN auth.has_identity(seal) THEN ${expression.replace('claims', claimsOf)} ELSE ${otherwise} END;
+  RETURN CASE WHEN ${authSchema}.has_identity(seal) THEN ${expression.replace('claims', claimsOf)} ELSE ${otherwise} END;
 END $$`;
 }
 
-const uidFunction = `CREATE FUNCTION auth.uid() RETURNS uuid ${readerOf}
-AS $$ DECLARE id text := auth.user_id(); BEGIN
+const uidFunction = (
+  authSchema: string,
+): string => `CREATE FUNCTION ${authSchema}.uid() RETURNS uuid ${readerOf}
+AS $$ DECLARE id text := ${authSchema}.user_id(); BEGIN
   RETURN CASE WHEN id ~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){4}[0-9a-f]{8}$' THEN id::uuid END;
 END $$`;

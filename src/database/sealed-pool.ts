@@ -24,6 +24,7 @@ export interface SealedPoolOptions {
   /** The identity role that this pool serves. */
   readonly role: string;
   readonly key: () => Promise<SealKey>;
+  readonly authSchema: string;
   /** The pool logs in as somebody else, on purpose: the prologue then sets the role as well. */
   readonly allowPrivilegedLogin?: boolean;
   /** Statements other than plain DML may run, so that more has to be cleared away after each use. */
@@ -49,7 +50,11 @@ export class SealedPool {
   constructor(options: SealedPoolOptions) {
     this.#options = options;
     this.#seals = new ReusableSeals(options.key, { anyBackend: this.#pooled });
-    this.#memory = new StatementMemory({ prepare: this.#prepares, loadJudge: options.loadJudge });
+    this.#memory = new StatementMemory({
+      prepare: this.#prepares,
+      loadJudge: options.loadJudge,
+      authSchema: options.authSchema,
+    });
   }
 
   get #pooled(): boolean {
@@ -178,6 +183,7 @@ export class SealedPool {
       if (!this.#pooled) assertOwnBackend(client.host, this.#options.role);
       const login = await inspectLogin(
         async (text) => (await client.query({ text, values: [] })).rows as readonly LoginRow[],
+        this.#options.authSchema,
       );
       if (this.#options.allowPrivilegedLogin !== true) assertLoginIsRole(login, this.#options.role);
       this.#logins.set(client, login);
@@ -208,8 +214,9 @@ export class SealedPool {
   }
 
   #prologue({ text, checked }: ReusableSeal): FlushStep {
-    const { role, allowPrivilegedLogin } = this.#options;
+    const { role, authSchema, allowPrivilegedLogin } = this.#options;
     const step = prologue(text, {
+      authSchema,
       role: allowPrivilegedLogin === true ? role : undefined,
       // Behind a pooler it was another backend that has found it genuine.
       checked: checked && !this.#pooled,

@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 
+import { defaultAuthSchema } from '../auth-schema.ts';
 import { AuthorizeError } from '../errors.ts';
 import { createSealKey, parseAuthorizeKey } from '../session/seal-key.ts';
-import { withOwnerTransaction } from './owner-transaction.ts';
+import { withOwnerTransaction, type OwnerDatabase } from './owner-transaction.ts';
 import { quoteIdentifier } from './quote-identifier.ts';
 import { quoteLiteral } from './quote-literal.ts';
 import { scramVerifier } from './scram.ts';
 import { installedKeys, installKeys, type InstalledKeys } from './seal-keys.ts';
+import { roleMarkPrefix } from './taken.ts';
 import { urlVariable } from './url-variable.ts';
 
-export interface SetupOptions {
-  /** Logs in as the role that ran the migrations. */
-  readonly ownerUrl: string;
+export interface SetupOptions extends OwnerDatabase {
   /** `AUTHORIZE_KEY`: one key, or several separated by commas, newest first. All are installed, all others removed. */
   readonly key: string;
   /** The key was made just now: refused where the database has one already, which would be lost. */
@@ -47,16 +47,17 @@ interface RoleReport {
  * Emits `INSERT INTO auth.seal_keys`, `ALTER ROLE … LOGIN PASSWORD '<SCRAM verifier>'`, `COMMENT ON ROLE`,
  * `GRANT CONNECT ON DATABASE`.
  *
- * @throws AuthorizeError `ERR_DATABASE_UNREACHABLE`, `ERR_MIGRATIONS_MISSING`, `ERR_KEY_MISSING`, `ERR_KEY_INVALID`,
+ * @throws AuthorizeError `ERR_DATABASE_UNREACHABLE`, `ERR_MIGRATIONS_MISSING`, `ERR_SCHEMA_TAKEN`, `ERR_KEY_MISSING`, `ERR_KEY_INVALID`,
  *   `ERR_ROLE_TAKEN`, `ERR_PASSWORD_UNKNOWN`, `ERR_SETUP_REFUSED`, `ERR_SERVER_UNSUPPORTED`
  */
 export async function setup(options: SetupOptions): Promise<SetupReport> {
   const secrets = parseAuthorizeKey(options.key);
-  return withOwnerTransaction(options.ownerUrl, async (client, database) => {
-    if (options.keyIsNew === true) await refuseToReplaceKeys(client);
-    const keys = await installKeys(client, await Promise.all(secrets.map(createSealKey)));
+  const { authSchema = defaultAuthSchema } = options;
+  return withOwnerTransaction(options, async (client, database) => {
+    if (options.keyIsNew === true) await refuseToReplaceKeys(client, authSchema);
+    const keys = await installKeys(client, await Promise.all(secrets.map(createSealKey)), authSchema);
     const roles: RoleReport[] = [];
-    for (const role of await identityRoles(client)) {
+    for (const role of await identityRoles(client, authSchema)) {
       roles.push(await letLogIn(client, role, database, options));
     }
     const report: SetupReport = { database, keys, roles };
@@ -65,20 +66,22 @@ export async function setup(options: SetupOptions): Promise<SetupReport> {
   });
 }
 
-async function refuseToReplaceKeys(client: pg.Client): Promise<void> {
-  if ((await installedKeys(client)).length === 0) return;
+async function refuseToReplaceKeys(client: pg.Client, authSchema: string): Promise<void> {
+  if ((await installedKeys(client, authSchema)).length === 0) return;
   throw new AuthorizeError(
     'ERR_KEY_MISSING',
     'AUTHORIZE_KEY is not set, and the database already has a sealing key',
     {
-      hint: 'set AUTHORIZE_KEY to the key in use; to start anew, delete the rows of auth.seal_keys first',
+      hint: `set AUTHORIZE_KEY to the key in use; to start anew, delete the rows of ${authSchema}.seal_keys first`,
     },
   );
 }
 
 /** The identity roles that the migrations declared, sorted. */
-export async function identityRoles(client: pg.Client): Promise<readonly string[]> {
-  const { rows } = await client.query<{ name: string }>('SELECT name FROM auth.identity_roles ORDER BY name');
+export async function identityRoles(client: pg.Client, authSchema: string): Promise<readonly string[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `SELECT name FROM ${authSchema}.identity_roles ORDER BY name`,
+  );
   return rows.map(({ name }) => name);
 }
 
@@ -109,7 +112,7 @@ async function letLogIn(
 
   const mark = markOf(database);
   const ours = state.comment === mark;
-  const othersMark = !ours && state.comment?.startsWith(markPrefix) === true;
+  const othersMark = !ours && state.comment?.startsWith(roleMarkPrefix) === true;
   if ((othersMark || (state.canLogin && !ours)) && options.takeOverRoles !== true) {
     throw new AuthorizeError(
       'ERR_ROLE_TAKEN',
@@ -212,10 +215,8 @@ async function logsIn(url: string, role: string, owner: pg.Client): Promise<bool
   }
 }
 
-const markPrefix = 'drizzle-authorize: identity role of the database ';
-
 function markOf(database: string): string {
-  return `${markPrefix}${database}`;
+  return `${roleMarkPrefix}${database}`;
 }
 
 function urlFor(ownerUrl: string, role: string, password: string): string {

@@ -8,7 +8,8 @@ interface Judgement {
   readonly holdsNoValue: boolean;
 }
 
-export type StatementJudge = (text: string) => Judgement;
+/** Of a text, for a database whose identity functions are in the schema. */
+export type StatementJudge = (text: string, authSchema: string) => Judgement;
 
 /** Longer ones are not worth the parser's time. */
 const maxLength = 16_384;
@@ -40,14 +41,14 @@ export function loadStatementJudge(): Promise<StatementJudge> {
   loaded ??= (async () => {
     const { loadModule, parseSync } = await import('libpg-query');
     await loadModule();
-    return (text) => {
+    return (text, authSchema) => {
       if (text.length > maxLength || text.includes('\0') || statementDepth(text) > maxStatementDepth) {
         return unknown;
       }
       try {
         const [statement, ...others] = parseSync(text).stmts ?? [];
         if (others.length > 0 || statement?.stmt === undefined) return unknown;
-        const { isPlainRead, holdsNoValue } = judge(statement.stmt);
+        const { isPlainRead, holdsNoValue } = judge(statement.stmt, authSchema);
         return {
           isPlainRead: isPlainRead && !text.includes('\\'),
           holdsNoValue: holdsNoValue && !comment.test(text),
@@ -84,7 +85,7 @@ export const plainFunctions: ReadonlySet<string> = new Set(
 const identityFunctions: ReadonlySet<string> = new Set(['user_id', 'uid', 'session', 'jwt', 'claim']);
 
 // With a stack of its own, because a tree can be deeper than ours.
-function judge(root: object): Judgement {
+function judge(root: object, authSchema: string): Judgement {
   let isPlainRead = Object.keys(root).join() === 'SelectStmt';
   let holdsNoValue = true;
   const rest: object[] = [root];
@@ -93,7 +94,7 @@ function judge(root: object): Judgement {
       // Kinds of nodes begin with a capital, their fields do not.
       if ((/^[A-Z]/u.test(key) && !plainNodes.has(key)) || key === 'intoClause') isPlainRead = false;
       if (typeof value !== 'object' || value === null) continue;
-      if (key === 'FuncCall' && !isPlainCall(value)) isPlainRead = false;
+      if (key === 'FuncCall' && !isPlainCall(value, authSchema)) isPlainRead = false;
       if (key === 'A_Const') holdsNoValue &&= isNobodys(value);
       else rest.push(value);
     }
@@ -115,7 +116,7 @@ function isNobodys({ isnull, boolval, ival, sval }: Constant): boolean {
   return sval !== undefined && ['', '[]', '{}'].includes(sval.sval ?? '');
 }
 
-function isPlainCall(call: object): boolean {
+function isPlainCall(call: object, authSchema: string): boolean {
   const { funcname = [] } = call as { funcname?: readonly { String?: { sval?: string } }[] };
   const names = funcname.map((part) => part.String?.sval ?? '');
   const name = names.at(-1) ?? '';
@@ -123,5 +124,5 @@ function isPlainCall(call: object): boolean {
   if (names.length !== 2) return false;
   return names[0] === 'pg_catalog'
     ? plainFunctions.has(name)
-    : names[0] === 'auth' && identityFunctions.has(name);
+    : names[0] === authSchema && identityFunctions.has(name);
 }

@@ -31,6 +31,8 @@ const maxLength = 16_384;
 interface StatementMemoryOptions {
   /** Whether names are given. */
   readonly prepare: boolean;
+  /** Where the functions are that a plain read may call. */
+  readonly authSchema: string;
   /** Without it nothing is known of any statement: all are cleared up after, and none is prepared. */
   readonly loadJudge: typeof loadStatementJudge | undefined;
 }
@@ -54,8 +56,9 @@ export class StatementMemory {
   recall(text: string): KnownStatement {
     const known = this.#known.get(text) ?? this.#remember(text);
     known.uses += 1;
-    const { loadJudge } = this.#options;
-    if (known.uses === usesUntilJudged && loadJudge !== undefined) void judge(text, known, loadJudge);
+    const { loadJudge, authSchema } = this.#options;
+    if (known.uses === usesUntilJudged && loadJudge !== undefined)
+      void judge({ text, authSchema }, known, loadJudge);
     // The look may end later than the fifth use began.
     if (known.uses >= usesUntilNamed && known.name === undefined) this.#giveName(known);
     return { name: known.name, isPlainRead: known.isPlainRead };
@@ -90,12 +93,16 @@ export class StatementMemory {
   }
 }
 
-async function judge(text: string, known: Memory, load: typeof loadStatementJudge): Promise<void> {
+async function judge(
+  { text, authSchema }: { readonly text: string; readonly authSchema: string },
+  known: Memory,
+  load: typeof loadStatementJudge,
+): Promise<void> {
   try {
     const judged = await load();
     // After the query at hand. Where there is no setImmediate there is no judge.
     await new Promise(setImmediate);
-    const { isPlainRead, holdsNoValue } = judged(text);
+    const { isPlainRead, holdsNoValue } = judged(text, authSchema);
     known.isPlainRead = isPlainRead;
     if (holdsNoValue) known.possibleName = await nameOf(text);
   } catch {

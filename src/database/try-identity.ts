@@ -15,6 +15,7 @@ export interface TryIdentityOptions {
   readonly source: string;
   /** `AUTHORIZE_KEY`. */
   readonly key: string;
+  readonly authSchema: string;
   /** Each transaction may have another backend. Default: false. */
   readonly pooled?: boolean;
 }
@@ -26,9 +27,19 @@ export interface TryIdentityOptions {
  * @throws AuthorizeError naming the role: `ERR_DATABASE_UNREACHABLE`, `ERR_LOGIN_ROLE`, `ERR_LOGIN_PRIVILEGED`,
  *   `ERR_MIGRATIONS_MISSING`, `ERR_SERVER_UNSUPPORTED`, `ERR_KEY_NOT_INSTALLED`
  */
-export async function tryIdentity({ role, url, source, key, pooled }: TryIdentityOptions): Promise<void> {
+export async function tryIdentity({
+  role,
+  url,
+  source,
+  key,
+  authSchema,
+  pooled,
+}: TryIdentityOptions): Promise<void> {
   await withConnection(url, `${source} (the role '${role}')`, async (client) => {
-    const login = await inspectLogin(async (statement) => (await client.query<LoginRow>(statement)).rows);
+    const login = await inspectLogin(
+      async (statement) => (await client.query<LoginRow>(statement)).rows,
+      authSchema,
+    );
     assertLoginIsRole(login, role, `connect as '${role}' with the URL that drizzle-authorize setup wrote`);
     const [newest] = parseAuthorizeKey(key);
     const nowSeconds = Date.now() / 1000 + login.clockOffsetSeconds;
@@ -39,7 +50,7 @@ export async function tryIdentity({ role, url, source, key, pooled }: TryIdentit
       nowSeconds,
     });
     try {
-      const { text: statement, values } = prologue(text);
+      const { text: statement, values } = prologue(text, { authSchema });
       await client.query(statement, [...values]);
     } catch (error) {
       if (!(error instanceof pg.DatabaseError) || error.code !== '28000') throw error;

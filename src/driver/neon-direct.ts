@@ -14,6 +14,7 @@ export interface SealedEndpointOptions {
   /** The identity role that the client logs in as. */
   readonly role: string;
   readonly key: () => Promise<SealKey>;
+  readonly authSchema: string;
   /** The client logs in as somebody else, on purpose: the prologue then sets the role as well. */
   readonly allowPrivilegedLogin: boolean;
 }
@@ -58,6 +59,7 @@ export class SealedEndpoint {
     const { client } = this.#options;
     const seal = await this.#seal(identity);
     const { text, values } = prologue(seal.text, {
+      authSchema: this.#options.authSchema,
       role: this.#options.allowPrivilegedLogin ? identity.role : undefined,
       checked: seal.checked,
     });
@@ -85,10 +87,10 @@ export class SealedEndpoint {
   }
 
   async #inspect(): Promise<Login> {
-    const { client, role, allowPrivilegedLogin } = this.#options;
+    const { client, role, authSchema, allowPrivilegedLogin } = this.#options;
     const ask = async (text: string): Promise<readonly LoginRow[]> =>
       (await client.query(text, [], { arrayMode: false, fullResults: false })) as readonly LoginRow[];
-    const login = await inspectLogin(ask).catch((error: unknown) => {
+    const login = await inspectLogin(ask, authSchema).catch((error: unknown) => {
       throw neonFailure(error);
     });
     if (!allowPrivilegedLogin) assertLoginIsRole(login, role);

@@ -111,12 +111,12 @@ export function withAuth<Database extends object>(
 
 function withSeals<Database extends object>(database: Database, options: DirectOptions): WithAuth<Database> {
   refusePooler(options, 'each request is a transaction anyway, and the endpoint clears up behind it');
-  const { role, verifier, anonymous, statements, key, allowPrivilegedLogin, observe } =
+  const { role, verifier, anonymous, statements, key, authSchema, allowPrivilegedLogin, observe } =
     parseWithAuthOptions(options);
   const handleOf = new Map<string, (identity: IdentitySource) => Database>();
   const serve = (servedRole: string, served: object, option: string): void => {
     const client = clientOf(served, option);
-    const endpoint = new SealedEndpoint({ client, role: servedRole, key, allowPrivilegedLogin });
+    const endpoint = new SealedEndpoint({ client, role: servedRole, key, authSchema, allowPrivilegedLogin });
     handleOf.set(servedRole, (identity) =>
       // The type of the main database describes the one of visitors, too.
       handleFor(served as Database, client, {

@@ -32,6 +32,7 @@ export interface PgliteResult {
 export interface PgliteDatabaseOptions {
   readonly client: PgliteClient;
   readonly key: () => Promise<SealKey>;
+  readonly authSchema: string;
   /** Statements other than plain DML may run, so that more has to be cleared away after each use. */
   readonly anyStatement: boolean;
 }
@@ -67,7 +68,10 @@ export class PgliteDatabase {
     this.#options = options;
     this.#seals = new ReusableSeals(options.key);
     this.#login = remembered(() =>
-      inspectLogin(async (text) => (await options.client.query(text)).rows as readonly LoginRow[]),
+      inspectLogin(
+        async (text) => (await options.client.query(text)).rows as readonly LoginRow[],
+        options.authSchema,
+      ),
     );
   }
 
@@ -95,7 +99,7 @@ export class PgliteDatabase {
         };
         if (!this.#isClean) await leave('ROLLBACK');
         this.#isClean = false;
-        const turn = new Turn(tx, { seal, role: identity.role, leave });
+        const turn = new Turn(tx, { seal, authSchema: login.authSchema, role: identity.role, leave });
         outcome = await turn.run(work);
         // Its own end has failed, or was a statement of the user's.
         if (!this.#isClean) await leave('ROLLBACK');
@@ -143,6 +147,7 @@ export class PgliteDatabase {
 
 interface TurnParts {
   readonly seal: () => Promise<ReusableSeal>;
+  readonly authSchema: string;
   readonly role: string;
   /** Runs what ends the transaction, and takes the person off the connection. */
   readonly leave: (command: 'COMMIT' | 'ROLLBACK') => Promise<void>;
@@ -177,9 +182,9 @@ export class Turn {
 
   /** Puts the seal into the transaction: nothing but SET TRANSACTION may be run before that. */
   async open(): Promise<PgliteResult> {
-    const { seal: currentSeal, role } = this.#parts;
+    const { seal: currentSeal, authSchema, role } = this.#parts;
     const seal = await currentSeal();
-    const { text, values } = prologue(seal.text, { role, checked: seal.checked });
+    const { text, values } = prologue(seal.text, { authSchema, role, checked: seal.checked });
     try {
       const opened = await this.#tx.query(text, values);
       seal.checked = true;

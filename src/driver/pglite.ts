@@ -61,9 +61,9 @@ export function withAuth<Database extends object>(
     }
   }
   refusePooler(options, 'PGlite runs in this process');
-  const { role, verifier, statements, key, observe } = parseWithAuthOptions(options);
+  const { role, verifier, statements, key, authSchema, observe } = parseWithAuthOptions(options);
   const client = clientOf(database);
-  const shared = new PgliteDatabase({ client, key, anyStatement: statements === 'any' });
+  const shared = new PgliteDatabase({ client, key, authSchema, anyStatement: statements === 'any' });
   const base = database as Database & DrizzleDatabase;
   const handleOf = new Map<string, (identity: IdentitySource) => Database>();
   for (const served of [role, 'anonymous']) {

@@ -29,11 +29,12 @@ export function withAuthOverPools<Database extends object>(
   options: VerifyingOptions & PoolerOptions,
   driver: PoolDriver,
 ): WithAuth<Database> {
-  const { role, verifier, anonymous, statements, key, allowPrivilegedLogin, observe } =
+  const { role, verifier, anonymous, statements, key, authSchema, allowPrivilegedLogin, observe } =
     parseWithAuthOptions(options);
   const { entry, loadJudge, ownMembers } = driver;
   const shared = {
     key,
+    authSchema,
     allowPrivilegedLogin,
     anyStatement: statements === 'any',
     prepare: options.prepare !== false,

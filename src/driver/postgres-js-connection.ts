@@ -113,18 +113,19 @@ const stay = Object.assign(() => {}, { release: true });
  *
  * @throws AuthorizeError `ERR_MIGRATIONS_MISSING`, `ERR_SERVER_UNSUPPORTED`
  */
-export function take(client: PostgresClient): Promise<HeldConnection> {
+export function take(client: PostgresClient, authSchema: string): Promise<HeldConnection> {
   return new Promise((resolve, reject) => {
     const taken = (wire: Wire, login: Login): void => {
       resolve(new HeldConnection(client, wire, login));
     };
     // Goes on for ever where the connection is known.
-    inspect(client, taken).catch(reject);
+    inspect(client, authSchema, taken).catch(reject);
   });
 }
 
 async function inspect(
   client: PostgresClient,
+  authSchema: string,
   taken: (wire: Wire, login: Login) => void,
   attempts = 1,
 ): Promise<void> {
@@ -157,10 +158,10 @@ async function inspect(
     }
   };
   try {
-    const login = await inspectLogin(ask);
+    const login = await inspectLogin(ask, authSchema);
     const { wire, backend = null } = fresh;
     if (wire === undefined) {
-      if (attempts < maxAttempts) return await inspect(client, taken, attempts + 1);
+      if (attempts < maxAttempts) return await inspect(client, authSchema, taken, attempts + 1);
       throw new TypeError('withAuth: this version of postgres.js does not tell which connection it uses');
     }
     known.set(wire, { login, backend, pid: backend?.pid });

@@ -23,6 +23,7 @@ export interface SealedClientOptions {
   /** The identity role that the client logs in as. */
   readonly role: string;
   readonly key: () => Promise<SealKey>;
+  readonly authSchema: string;
   /** The client logs in as somebody else, on purpose: the prologue then sets the role as well. */
   readonly allowPrivilegedLogin: boolean;
   /** Statements other than plain DML may run, so that more has to be cleared away after each use. */
@@ -51,7 +52,11 @@ export class SealedClient {
     // Where DEALLOCATE may run, nothing that is prepared is sure to be there.
     this.#prepares = options.prepare && !options.anyStatement && !options.pooled;
     this.#seals = new ReusableSeals(options.key, { anyBackend: options.pooled });
-    this.#memory = new StatementMemory({ prepare: this.#prepares, loadJudge: loadStatementJudge });
+    this.#memory = new StatementMemory({
+      prepare: this.#prepares,
+      authSchema: options.authSchema,
+      loadJudge: loadStatementJudge,
+    });
     this.#types = new ParameterTypes(options.client);
   }
 
@@ -104,7 +109,7 @@ export class SealedClient {
 
   /** A connection for a transaction of somebody, which has to be opened. */
   async begin(identity: Identity): Promise<SealedTransaction> {
-    const { client, role, allowPrivilegedLogin, anyStatement, pooled } = this.#options;
+    const { client, role, authSchema, allowPrivilegedLogin, anyStatement, pooled } = this.#options;
     if (identity.role !== role) {
       throw new AuthorizeError(
         'ERR_ROLE_WITHOUT_CLIENT',
@@ -112,7 +117,7 @@ export class SealedClient {
       );
     }
     if (!pooled) for (const host of client.options.host) assertOwnBackend(host, role);
-    const held = await take(client).catch((error: unknown) => {
+    const held = await take(client, authSchema).catch((error: unknown) => {
       throw connectionError(role, error);
     });
     try {
@@ -128,6 +133,7 @@ export class SealedClient {
         currentSeal,
         types: this.#types,
         isPlainRead: (statement) => this.#recall(statement).isPlainRead,
+        authSchema,
         role: allowPrivilegedLogin ? role : undefined,
         prepares: this.#prepares && held.keepsPrepared,
         reset: anyStatement ? resetSessionAndStatements : resetSession,
@@ -147,6 +153,7 @@ interface SealedTransactionParts {
   readonly currentSeal: () => Promise<ReusableSeal>;
   readonly types: ParameterTypes;
   readonly isPlainRead: (statement: PostgresStatement) => boolean;
+  readonly authSchema: string;
   readonly role: string | undefined;
   readonly prepares: boolean;
   readonly reset: string;
@@ -295,10 +302,10 @@ export class SealedTransaction {
   }
 
   #prologue(): Promise<Rows> {
-    const { client, held, role, prepares, pooled } = this.#parts;
+    const { client, held, authSchema, role, prepares, pooled } = this.#parts;
     // Behind a pooler it was another backend that has found it genuine.
     const checked = this.#seal.checked && pooled === undefined;
-    const { text: statement, values } = prologue(this.#seal.text, { role, checked });
+    const { text: statement, values } = prologue(this.#seal.text, { authSchema, role, checked });
     const query = client.unsafe(statement, [], { simple: false, prepare: prepares });
     query.parameters = [...values];
     const answer = held.send(query);

@@ -84,10 +84,11 @@ export function withAuth<Database extends object>(
   database: Database,
   options: WithAuthOptions,
 ): WithAuth<Database> {
-  const { role, verifier, anonymous, statements, key, allowPrivilegedLogin, observe } =
+  const { role, verifier, anonymous, statements, key, authSchema, allowPrivilegedLogin, observe } =
     parseWithAuthOptions(options);
   const shared = {
     key,
+    authSchema,
     allowPrivilegedLogin,
     anyStatement: statements === 'any',
     prepare: options.prepare !== false,

@@ -1,3 +1,4 @@
+import { parseAuthSchema } from '../auth-schema.ts';
 import { createVerifier, type Provider, type Verifier } from '../jwt/index.ts';
 import type { Observe } from '../observe.ts';
 import { createSealKey, parseAuthorizeKey, type SealKey } from '../session/seal-key.ts';
@@ -11,6 +12,8 @@ export interface VerifyingOptions {
   readonly verifier?: Verifier;
   /** The sealing key, or several separated by commas, newest first. Default: the environment's `AUTHORIZE_KEY`. */
   readonly key?: string;
+  /** The auth schema's name, as `createAuth({ schema })` has it. Default: the environment's `AUTHORIZE_SCHEMA`, or else `auth`. */
+  readonly authSchema?: string;
   /** The role of whoever shows a token, and of this database's login. Default: `authenticated`. */
   readonly role?: string;
   /** A Drizzle database that logs in as `anonymous`; without it there is no `$withAnonymous()`. */
@@ -32,6 +35,7 @@ export interface ParsedOptions {
   readonly role: string;
   readonly verifier: Verifier | undefined;
   readonly key: () => Promise<SealKey>;
+  readonly authSchema: string;
   readonly anonymous: object | undefined;
   readonly allowPrivilegedLogin: boolean;
   readonly statements: Statements;
@@ -40,7 +44,7 @@ export interface ParsedOptions {
 
 /**
  * @throws TypeError naming the option
- * @throws AuthorizeError `ERR_KEY_MISSING`, `ERR_KEY_INVALID`
+ * @throws AuthorizeError `ERR_KEY_MISSING`, `ERR_KEY_INVALID`, `ERR_AUTH_SCHEMA`
  */
 export function parseWithAuthOptions(options: VerifyingOptions): ParsedOptions {
   const { role = 'authenticated', anonymous, providers, verifier } = options;
@@ -51,6 +55,10 @@ export function parseWithAuthOptions(options: VerifyingOptions): ParsedOptions {
     role,
     verifier: verifier ?? (providers && createVerifier({ providers })),
     key: () => key.get(),
+    authSchema: parseAuthSchema(
+      options.authSchema ?? (globalThis.process?.env.AUTHORIZE_SCHEMA || undefined),
+      'withAuth: authSchema',
+    ),
     anonymous,
     allowPrivilegedLogin: options.allowPrivilegedLogin === true,
     statements,

@@ -19,6 +19,7 @@ export interface RolePoolsOptions {
   /** A connection URL for each identity role that is served, logged in as that role. */
   readonly connections: Readonly<Record<string, string>>;
   readonly key: () => Promise<SealKey>;
+  readonly authSchema: string;
   readonly maxConnections: number;
   readonly maxConnectionsPerSubject: number;
   readonly maxWaiting: number;
@@ -96,6 +97,7 @@ export class RolePool {
       pool: new PatientPool(this.#pool, { patienceMs: waitTimeoutMs }),
       role,
       key: options.key,
+      authSchema: options.authSchema,
       pooled,
       loadJudge: loadStatementJudge,
     });

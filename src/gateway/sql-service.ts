@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 
+import { parseAuthSchema } from '../auth-schema.ts';
 import type { LineLogger } from '../config/define-config.ts';
 import { createVerifier, type Provider, type Verifier } from '../jwt/index.ts';
 import { observeAll, type Observe } from '../observe.ts';
@@ -32,6 +33,8 @@ export interface SqlServiceOptions extends TokenOptions {
   readonly connections: Readonly<Record<string, string>>;
   /** The sealing key, or several separated by commas, newest first. Default: the environment's `AUTHORIZE_KEY`. */
   readonly key?: string;
+  /** The auth schema's name, where it is not the default. Default: the environment's `AUTHORIZE_SCHEMA`, or else `auth`. */
+  readonly authSchema?: string;
   /**
    * `'transaction'`: the connections lead to PgBouncer with `pool_mode = transaction`, or to another pooler that gives each
    * transaction a backend of its own. As with `withAuth()`, each request is one transaction, and clears away in it what it may leave;
@@ -154,7 +157,12 @@ export async function createSqlService(
     maxBodyBytes: options.maxBodyBytes ?? tenMebibytes,
   };
   const waitTimeoutMs = options.waitTimeoutMs ?? 10_000;
+  const authSchema = parseAuthSchema(
+    options.authSchema ?? (process.env.AUTHORIZE_SCHEMA || undefined),
+    'createGateway: authSchema',
+  );
   const shared = {
+    authSchema,
     ...limits,
     waitTimeoutMs,
     connections,

@@ -1,4 +1,4 @@
-import { is, sql, type SQL } from 'drizzle-orm';
+import { is, SQL, sql } from 'drizzle-orm';
 import {
   getTableConfig,
   PgDialect,
@@ -16,6 +16,8 @@ import { anonymousRole, authenticatedRole } from '../policy/roles.ts';
 import { derivedAccess, type DerivedAccess } from './derived-access.ts';
 import { grantsOf, type Grants } from './grants.ts';
 import { resolveMemberships, type MemberFunction } from './member-function.ts';
+import { assertAuthSchema } from './assert-auth-schema.ts';
+import { newAuthSchema } from './new-auth-schema.ts';
 import { createPolicy, type PolicyDefinition } from './policy-definition.ts';
 import { isRoleKeyword } from './quote-role.ts';
 import { breakpoint } from './statements.ts';
@@ -23,6 +25,10 @@ import { compareText, qualifiedName, type TableName } from './table-name.ts';
 
 /** Who may do what, as the schema declares it: everything about access that a migration has to write. */
 export interface AccessModel {
+  /** Where the functions are that tell who asks. */
+  readonly authSchema: string;
+  /** What the migrating role gives away by default is not ours to close. */
+  readonly keepDefaultPrivileges: boolean;
   /** `authenticated`, `anonymous`, then every other exported identity role by name. */
   readonly identityRoles: readonly string[];
   /** Roles that the schema exports, whoever creates them. */
@@ -60,14 +66,19 @@ export interface AccessModelOptions {
   readonly casing?: 'snake_case' | 'camelCase' | undefined;
   /** Every table of the schema that has row level security binds its owner, too. */
   readonly force?: boolean | undefined;
+  /** As in {@link AuthorizeOptions}. */
+  readonly authSchema?: string | undefined;
+  readonly keepDefaultPrivileges?: boolean | undefined;
 }
 
 /**
  * Reads the access model out of what schema files export. Tables count once, however often they are exported.
  *
- * @throws AuthorizeError `ERR_POLICY_INVALID` for a policy that Postgres would refuse, cut or not enforce
+ * @throws AuthorizeError `ERR_POLICY_INVALID` for a policy that Postgres would refuse, cut or not enforce;
+ *   `ERR_AUTH_SCHEMA` for a helper of another auth schema
  */
 export function readAccessModel(exported: Iterable<unknown>, options: AccessModelOptions = {}): AccessModel {
+  const authSchema = newAuthSchema(options.authSchema);
   const dialect = new PgDialect(options.casing ? { casing: options.casing } : {});
   const tables = new Map<string, PgTable>();
   const linked = new Map<string, { readonly table: PgTable; readonly policies: PgPolicy[] }>();
@@ -96,6 +107,7 @@ export function readAccessModel(exported: Iterable<unknown>, options: AccessMode
     tableAccess(table, linked.get(key)?.policies ?? [], {
       declared: true,
       force: options.force === true,
+      authSchema,
       identityRoles,
       dialect,
     }),
@@ -103,9 +115,13 @@ export function readAccessModel(exported: Iterable<unknown>, options: AccessMode
   for (const [key, { table, policies }] of linked) {
     if (tables.has(key)) continue;
     // Whose table it is did not ask to be bound.
-    access.push(tableAccess(table, policies, { declared: false, force: false, identityRoles, dialect }));
+    access.push(
+      tableAccess(table, policies, { declared: false, force: false, authSchema, identityRoles, dialect }),
+    );
   }
   const model = {
+    authSchema,
+    keepDefaultPrivileges: options.keepDefaultPrivileges === true,
     identityRoles,
     declaredRoles: [...roles.keys()].toSorted(compareText),
     tables: access.toSorted((a, b) => compareText(qualifiedName(a), qualifiedName(b))),
@@ -130,6 +146,7 @@ function functionsOf(tables: readonly TableAccess[]): readonly FunctionAccess[] 
 
 interface Reading {
   readonly declared: boolean;
+  readonly authSchema: string;
   readonly force: boolean;
   readonly identityRoles: readonly string[];
   readonly dialect: PgDialect;
@@ -139,6 +156,12 @@ function tableAccess(table: PgTable, linkedPolicies: readonly PgPolicy[], readin
   const config = getTableConfig(table);
   const name = nameOf(table);
   const columns = config.columns.map((column) => columnName(column, reading.dialect));
+  for (const column of config.columns) {
+    if (is(column.default, SQL)) {
+      const place = `the default of ${name.schema}.${name.name}.${columnName(column, reading.dialect)}`;
+      assertAuthSchema(column.default, reading.authSchema, place);
+    }
+  }
 
   const policies = [...config.policies, ...linkedPolicies].map((policy) =>
     definition(policy, { ...reading, table: name, columns }),
@@ -198,9 +221,14 @@ function definition(policy: PgPolicy, reading: PolicyReading): PolicyDefinition 
   const functions = new Map<string, MemberFunction>();
   const expression = (value: SQL | undefined): string | undefined => {
     if (!value) return undefined;
+    assertAuthSchema(
+      value,
+      reading.authSchema,
+      `the policy "${policy.name}" on ${table.schema}.${table.name}`,
+    );
     try {
       // A copy: the schema's own object is drizzle-kit's to read. Values become literals, since `$1` is no policy.
-      const resolved = resolveMemberships(withLiterals(value), dialect);
+      const resolved = resolveMemberships(withLiterals(value), { dialect, authSchema: reading.authSchema });
       const { sql: text, params } = dialect.sqlToQuery(sql`${resolved.expression}`.inlineParams());
       for (const made of resolved.functions) functions.set(made.name, made);
       if (params.length > 0) throw new TypeError('contains a placeholder, for which nobody can give a value');

@@ -7,11 +7,11 @@ import { compareText, qualifiedName, type TableName } from './table-name.ts';
 import type { TouchedTable } from './touched-tables.ts';
 
 /** For roles that are identity roles no more. */
-export function farewell(roles: readonly string[]): readonly string[] {
+export function farewell(roles: readonly string[], authSchema: string): readonly string[] {
   if (roles.length === 0) return [];
   return [
-    `DELETE FROM auth.identity_roles WHERE name IN (${roles.map(quoteLiteral).join(', ')})`,
-    ...roles.map((role) => revokeUsage('auth', role)),
+    `DELETE FROM ${authSchema}.identity_roles WHERE name IN (${roles.map(quoteLiteral).join(', ')})`,
+    ...roles.map((role) => revokeUsage(authSchema, role)),
   ];
 }
 

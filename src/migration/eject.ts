@@ -14,6 +14,7 @@ import {
 } from './migrations-folder.ts';
 import { emptyState, renderHeader } from './migration-state.ts';
 import { accessChanged } from './rewrite.ts';
+import { newAuthSchema } from './new-auth-schema.ts';
 import { joinStatements } from './statements.ts';
 
 /**
@@ -46,6 +47,7 @@ export function assertEjectable(options: GenerateOptions): void {
  * @returns its path
  */
 export function writeEjection(options: GenerateOptions): string {
+  const authSchema = newAuthSchema(options.authSchema);
   const room = (folder: MigrationsFolder) =>
     folder.migrations.find((file) => isPlaceholder(file, ownNames.eject));
   const read = (): MigrationsFolder => readMigrationsFolder(options.out, options.line);
@@ -60,6 +62,6 @@ export function writeEjection(options: GenerateOptions): string {
     'the last migration of drizzle-authorize: policies, grants and roles stay as they are',
     `who asks is what the setting ${plainSetting} says, which whoever can send SQL can set`,
   ];
-  writeMigration(file, `${renderHeader(emptyState, words)}\n${joinStatements(ejectStatements())}`);
+  writeMigration(file, `${renderHeader(emptyState, words)}\n${joinStatements(ejectStatements(authSchema))}`);
   return file.path;
 }

@@ -20,6 +20,7 @@ export function functionStatements(
   model: AccessModel,
   { tables, anew }: { readonly tables: readonly TouchedTable[]; readonly anew: boolean },
 ): FunctionStatements {
+  const { authSchema } = model;
   const had = previous.functions ?? {};
   const touched = new Set(tables.map(qualifiedName));
   const callers = (name: string): readonly string[] =>
@@ -37,10 +38,10 @@ export function functionStatements(
   const stays = (name: string): boolean => !anew && model.functions.some((each) => each.name === name);
   return {
     drop: Object.keys(had).flatMap((name) => {
-      if (!stays(name)) return [dropFunction(name)];
-      return written.some((each) => each.name === name) ? [revokeFunction(name)] : [];
+      if (!stays(name)) return [dropFunction(name, authSchema)];
+      return written.some((each) => each.name === name) ? [revokeFunction(name, authSchema)] : [];
     }),
-    create: written.flatMap(createFunction),
-    grant: written.flatMap(({ name, grantees }) => grantFunction(name, grantees)),
+    create: written.flatMap((made) => createFunction(made, authSchema)),
+    grant: written.flatMap((made) => grantFunction(made, authSchema)),
   };
 }

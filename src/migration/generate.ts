@@ -1,3 +1,4 @@
+import { defaultAuthSchema } from '../auth-schema.ts';
 import { preludeStatements } from '../database/prelude.ts';
 import { upgradeStatements, upgradeWords } from '../database/prelude-upgrade.ts';
 import { preludeComment, preludeVersion } from '../database/prelude-version.ts';
@@ -28,6 +29,8 @@ export interface GenerateOptions extends AccessModelOptions, CheckAccessOptions 
   readonly schema: string | readonly string[];
   /** The migrations folder. */
   readonly out: string;
+  /** As in `withAuthorize()`. */
+  readonly takeOverRoles?: readonly string[] | undefined;
   readonly kit: KitInvocation;
   readonly line: KitLine;
 }
@@ -73,13 +76,14 @@ function ensurePrelude(options: GenerateOptions, model: AccessModel): GenerateRe
   const folder = readMigrationsFolder(options.out, options.line);
   assertOneLine(folder, options.line);
   const { prelude: version } = folder.state;
+  if (version > 0) assertSameAuthSchema(model, folder.state);
   if (version === preludeVersion) return [];
   const writeOwn = (name: string, sql: string): GenerateReport => {
     const file = folder.migrations.find((made) => isPlaceholder(made, name)) ?? makeRoom(options, name);
     writeMigration(file, sql);
     return [`the auth schema written into ${file.path}`];
   };
-  if (version === 0) return writeOwn(ownNames.prelude, preludeSql(model.identityRoles));
+  if (version === 0) return writeOwn(ownNames.prelude, preludeSql(model, options));
   // An interrupted run is completed first: what it left is older, and an upgrade after it would say that it is done.
   const isRoom = ({ file }: UnfinishedMigration): boolean => isPlaceholder(file, ownNames.upgrade);
   return unfinishedMigrations(folder).every(isRoom)
@@ -171,16 +175,32 @@ function count(n: number, one: string, many: string): string {
   return `${n} ${n === 1 ? one : many}`;
 }
 
-function preludeSql(identityRoles: readonly string[]): string {
-  const header = renderHeader(preludeState(identityRoles), [
+function preludeSql(
+  { identityRoles, authSchema, keepDefaultPrivileges }: AccessModel,
+  { takeOverRoles }: Pick<GenerateOptions, 'takeOverRoles'>,
+): string {
+  const header = renderHeader(preludeState(identityRoles, authSchema), [
     `${preludeComment}: the identity roles ${identityRoles.join(', ')} and the functions that tell who asks`,
   ]);
-  return `${header}\n${joinStatements(preludeStatements(identityRoles))}`;
+  return `${header}\n${joinStatements(
+    preludeStatements(identityRoles, { authSchema, keepDefaultPrivileges, takeOverRoles }),
+  )}`;
+}
+
+// It cannot be moved: policies call its functions, and applications name it.
+function assertSameAuthSchema({ authSchema }: AccessModel, state: MigrationState): void {
+  const made = state.authSchema ?? defaultAuthSchema;
+  if (made === authSchema) return;
+  throw new AuthorizeError(
+    'ERR_AUTH_SCHEMA',
+    `the migrations have made the auth schema ${made}, and withAuthorize() says ${authSchema}`,
+    { hint: `Give withAuthorize() the option { authSchema: '${made}' }.` },
+  );
 }
 
 function upgradeSql(state: MigrationState): string {
   const header = renderHeader({ ...state, prelude: preludeVersion }, upgradeWords(state.prelude));
-  return `${header}\n${joinStatements(upgradeStatements(state.prelude, state.identityRoles))}`;
+  return `${header}\n${joinStatements(upgradeStatements(state.prelude, state.identityRoles, state.authSchema))}`;
 }
 
 function makeRoom(options: GenerateOptions, name: string): MigrationFile {

@@ -11,7 +11,13 @@ import { membershipOf, type Membership } from '../policy/metadata.ts';
 import { quoteRole } from './quote-role.ts';
 import { qualifiedName, type TableName } from './table-name.ts';
 
-/** A function of the schema `auth` that says what the caller belongs to. Its name stands for all that it does. */
+/** Who writes it, and for which auth schema. */
+export interface MemberFunctionOptions {
+  readonly dialect: PgDialect;
+  readonly authSchema: string;
+}
+
+/** A function of the auth schema that says what the caller belongs to. Its name stands for all that it does. */
 export interface MemberFunction {
   /** Without the schema; a name that needs no quotes. */
   readonly name: string;
@@ -23,7 +29,7 @@ export interface MemberFunction {
 /** The expression with the functions that `memberOf()` in it stands for. Its values are literals already. */
 export function resolveMemberships(
   expression: SQL,
-  dialect: PgDialect,
+  { dialect, authSchema }: MemberFunctionOptions,
 ): { readonly expression: SQL; readonly functions: readonly MemberFunction[] } {
   const functions = new Map<string, MemberFunction>();
   const resolve = (chunk: SQLChunk): SQLChunk => {
@@ -31,9 +37,9 @@ export function resolveMemberships(
     if (is(chunk, SQL)) return new SQL(chunk.queryChunks.map(resolve));
     const membership = membershipOf(chunk);
     if (!membership) return chunk;
-    const made = memberFunction(membership, dialect);
+    const made = memberFunction(membership, { dialect, authSchema });
     functions.set(made.name, made);
-    return sql.raw(`auth.${made.name}()`);
+    return sql.raw(`${authSchema}.${made.name}()`);
   };
   return { expression: new SQL(expression.queryChunks.map(resolve)), functions: [...functions.values()] };
 }
@@ -47,7 +53,10 @@ export function resolveMemberships(
  *
  * @throws TypeError for a column that cannot hold a `sub`; the message continues "the policy …"
  */
-function memberFunction({ user, group, on, where }: Membership, dialect: PgDialect): MemberFunction {
+function memberFunction(
+  { user, group, on, where }: Membership,
+  { dialect, authSchema }: MemberFunctionOptions,
+): MemberFunction {
   const write = (chunk: SQL): string => {
     const query = dialect.sqlToQuery(sql`${withLiterals(chunk)}`.inlineParams());
     if (query.params.length > 0)
@@ -57,7 +66,7 @@ function memberFunction({ user, group, on, where }: Membership, dialect: PgDiale
   const [from, joined] = [tableOf(user), tableOf(group)];
   const joins = qualifiedName(from) === qualifiedName(joined) ? [] : [joined];
   const conditions = [
-    `${write(sql`${user}`)} = ${callerAs(user)}`,
+    `${write(sql`${user}`)} = ${callerAs(user, authSchema)}`,
     ...(joins.length === 0 && on ? [`(${write(on)}\n)`] : []),
     ...(where ? [`(${write(where)}\n)`] : []),
   ];
@@ -76,7 +85,11 @@ function memberFunction({ user, group, on, where }: Membership, dialect: PgDiale
     .replaceAll(/[^a-z0-9_]/g, '')
     .slice(0, 40);
   const name = `member_of_${readable}_${digest}`;
-  return { name, create: `CREATE OR REPLACE FUNCTION auth.${name}() ${definition}`, reads: [from, ...joins] };
+  return {
+    name,
+    create: `CREATE OR REPLACE FUNCTION ${authSchema}.${name}() ${definition}`,
+    reads: [from, ...joins],
+  };
 }
 
 function tableOf(column: AnyPgColumn): TableName {
@@ -93,41 +106,47 @@ function nameOfColumn(column: AnyPgColumn, write: (chunk: SQL) => string): strin
 }
 
 // In the type of the column, so that its index serves: a `sub` of another form is nobody's.
-function callerAs(user: AnyPgColumn): string {
+function callerAs(user: AnyPgColumn, authSchema: string): string {
   const { columns } = getTableConfig(user.table);
   // The columns that the third argument of pgTable is called with have no type of their own.
   const type = columns.find((column) => column.name === user.name)?.getSQLType() ?? '';
-  if (/^(text|varchar|char|citext)\b/.test(type)) return '(SELECT auth.user_id())';
-  if (type === 'uuid') return '(SELECT auth.uid())';
+  if (/^(text|varchar|char|citext)\b/.test(type)) return `(SELECT ${authSchema}.user_id())`;
+  if (type === 'uuid') return `(SELECT ${authSchema}.uid())`;
   if (/^(smallint|integer|bigint|(small|big)?serial)$/.test(type)) {
-    return `(SELECT CASE WHEN sub ~ '^[0-9]{1,18}$' THEN sub::bigint END FROM auth.user_id() AS sub)`;
+    return `(SELECT CASE WHEN sub ~ '^[0-9]{1,18}$' THEN sub::bigint END FROM ${authSchema}.user_id() AS sub)`;
   }
   throw new TypeError(`asks memberOf() for the column "${user.name}", which is no text, uuid or integer`);
 }
 
 /** Takes the function from everybody, whoever may have given it. It may be gone. */
-export function revokeFunction(name: string): string {
+export function revokeFunction(name: string, authSchema: string): string {
   return doBlock(`DECLARE grantee text; BEGIN
   FOR grantee IN
     SELECT coalesce(quote_ident(role.rolname), 'PUBLIC') FROM pg_catalog.pg_proc AS function
     CROSS JOIN LATERAL aclexplode(function.proacl) AS acl LEFT JOIN pg_catalog.pg_roles AS role ON role.oid = acl.grantee
-    WHERE function.oid = to_regprocedure(${quoteLiteral(`auth.${name}()`)}) AND acl.grantee <> function.proowner
+    WHERE function.oid = to_regprocedure(${quoteLiteral(`${authSchema}.${name}()`)}) AND acl.grantee <> function.proowner
   LOOP
-    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s CASCADE', ${quoteLiteral(`auth.${name}()`)}, grantee);
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s CASCADE', ${quoteLiteral(`${authSchema}.${name}()`)}, grantee);
   END LOOP;
 END`);
 }
 
-export function dropFunction(name: string): string {
-  return `DROP FUNCTION IF EXISTS auth.${name}()`;
+export function dropFunction(name: string, authSchema: string): string {
+  return `DROP FUNCTION IF EXISTS ${authSchema}.${name}()`;
 }
 
 /** Makes the function, which everybody may call until the second statement. It tells nobody of anybody else. */
-export function createFunction({ name, create }: Pick<MemberFunction, 'name' | 'create'>): readonly string[] {
-  return [create, `REVOKE ALL ON FUNCTION auth.${name}() FROM PUBLIC`];
+export function createFunction(
+  { name, create }: Pick<MemberFunction, 'name' | 'create'>,
+  authSchema: string,
+): readonly string[] {
+  return [create, `REVOKE ALL ON FUNCTION ${authSchema}.${name}() FROM PUBLIC`];
 }
 
-export function grantFunction(name: string, roles: readonly string[]): readonly string[] {
+export function grantFunction(
+  { name, grantees: roles }: { readonly name: string; readonly grantees: readonly string[] },
+  authSchema: string,
+): readonly string[] {
   if (roles.length === 0) return [];
-  return [`GRANT EXECUTE ON FUNCTION auth.${name}() TO ${roles.map(quoteRole).join(', ')}`];
+  return [`GRANT EXECUTE ON FUNCTION ${authSchema}.${name}() TO ${roles.map(quoteRole).join(', ')}`];
 }

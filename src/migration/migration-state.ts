@@ -1,3 +1,4 @@
+import { defaultAuthSchema, isAuthSchema } from '../auth-schema.ts';
 import { preludeVersion } from '../database/prelude-version.ts';
 import { AuthorizeError } from '../errors.ts';
 import type { AccessModel, TableAccess } from './access-model.ts';
@@ -12,6 +13,8 @@ export interface MigrationState {
   readonly version: typeof stateVersion;
   /** The version of the auth schema; 0 before the prelude. */
   readonly prelude: number;
+  /** Its name; absent when that is `auth`. */
+  readonly authSchema?: string;
   readonly identityRoles: readonly string[];
   /** Roles whose privileges on the tables are ours to give and to take; identity roles included. */
   readonly managedRoles: readonly string[];
@@ -51,10 +54,14 @@ export const emptyState: MigrationState = {
 };
 
 /** The state once the auth schema is there and nothing else. */
-export function preludeState(identityRoles: readonly string[]): MigrationState {
+export function preludeState(
+  identityRoles: readonly string[],
+  authSchema: string = defaultAuthSchema,
+): MigrationState {
   return {
     ...emptyState,
     prelude: preludeVersion,
+    ...(authSchema === defaultAuthSchema ? {} : { authSchema }),
     identityRoles,
     managedRoles: [...identityRoles].toSorted(compareText),
   };
@@ -69,6 +76,7 @@ export function stateOf(model: AccessModel, previous: MigrationState): Migration
   return {
     version: stateVersion,
     prelude: previous.prelude,
+    ...(model.authSchema === defaultAuthSchema ? {} : { authSchema: model.authSchema }),
     identityRoles: model.identityRoles,
     managedRoles: [...new Set([...model.identityRoles, ...granted])].toSorted(compareText),
     tables: model.tables.map((table) => ({
@@ -165,6 +173,7 @@ function isState(value: unknown): value is MigrationState {
   return (
     state.version === stateVersion &&
     typeof state.prelude === 'number' &&
+    (state.authSchema === undefined || isAuthSchema(state.authSchema)) &&
     Array.isArray(state.identityRoles) &&
     Array.isArray(state.managedRoles) &&
     Array.isArray(state.tables)

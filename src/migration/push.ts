@@ -10,6 +10,7 @@ import { upgradeStatements } from '../database/prelude-upgrade.ts';
 import { assertVersionWithinReach, preludeVersion, versionIn } from '../database/prelude-version.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
 import { assertServerSupported } from '../database/server-version.ts';
+import { findTaken, rolesTaken, schemaTaken } from '../database/taken.ts';
 import { AuthorizeError } from '../errors.ts';
 import type { AccessModel } from './access-model.ts';
 import { compareOn } from './comparison/compare.ts';
@@ -29,6 +30,8 @@ export interface PushOptions {
   readonly ownerUrl: string;
   readonly exported: readonly unknown[];
   readonly model: AccessModel;
+  /** As in `withAuthorize()`. */
+  readonly takeOverRoles?: readonly string[] | undefined;
   readonly line: KitLine;
   readonly config: PushConfig;
 }
@@ -53,7 +56,7 @@ export interface PushPlan {
  * @param decide is shown what would change, with nothing changed and no lock held; what is then done is exactly that
  * @returns the plan; with `applied` false when there was nothing to do, or `decide` said no
  * @throws AuthorizeError `ERR_DATABASE_UNREACHABLE`, `ERR_SERVER_UNSUPPORTED`, `ERR_PRELUDE_VERSION`, `ERR_SCHEMA_TAKEN`,
- *   `ERR_KIT_UNSUPPORTED`; `ERR_MIGRATION_FAILED` when PostgreSQL refuses a statement, or the result is not the schema
+ *   `ERR_ROLE_TAKEN`, `ERR_KIT_UNSUPPORTED`; `ERR_MIGRATION_FAILED` when PostgreSQL refuses a statement, or the result is not the schema
  */
 export async function push(
   options: PushOptions,
@@ -109,8 +112,8 @@ interface Prepared {
 /** Puts the auth schema in order, and finds out what the rest needs. */
 async function prepare(client: pg.Client, options: PushOptions): Promise<Prepared> {
   const { model, line, exported, config } = options;
-  const auth = await prepareAuth(client, model.identityRoles);
-  const access = await readDatabaseAccess(client);
+  const auth = await prepareAuth(client, options);
+  const access = await readDatabaseAccess(client, model.authSchema);
   const { statements, warnings } = await line.planPush({
     imports: Object.fromEntries(exported.map((value, index) => [`export${index}`, value])),
     database: inTurn(drizzle({ client })),
@@ -153,7 +156,11 @@ function inTurn(database: NodePgDatabase): NodePgDatabase {
   return Object.create(database, { execute: { value: execute } }) as NodePgDatabase;
 }
 
-async function prepareAuth(client: pg.Client, identityRoles: readonly string[]): Promise<PushPlan['auth']> {
+async function prepareAuth(
+  client: pg.Client,
+  { model, takeOverRoles }: PushOptions,
+): Promise<PushPlan['auth']> {
+  const { identityRoles, authSchema, keepDefaultPrivileges } = model;
   const { rows } = await client.query<{
     database: string;
     server: number;
@@ -161,24 +168,24 @@ async function prepareAuth(client: pg.Client, identityRoles: readonly string[]):
     comment: string | null;
   }>(
     `SELECT current_database() AS database, current_setting('server_version_num')::int AS server,
-      to_regnamespace('auth') IS NOT NULL AS there, obj_description(to_regnamespace('auth'), 'pg_namespace') AS comment`,
+      to_regnamespace('${authSchema}') IS NOT NULL AS there, obj_description(to_regnamespace('${authSchema}'), 'pg_namespace') AS comment`,
   );
   const [row] = rows;
   if (row === undefined) throw new Error('no row from the database');
   assertServerSupported(row.server);
   if (!row.there) {
-    for (const statement of preludeStatements(identityRoles)) await run(client, statement);
+    const { roles } = await findTaken(client, authSchema, identityRoles);
+    const taken = roles.filter((role) => takeOverRoles?.includes(role) !== true);
+    if (taken.length > 0) throw rolesTaken(taken);
+    const prelude = preludeStatements(identityRoles, { authSchema, keepDefaultPrivileges, takeOverRoles });
+    for (const statement of prelude) await run(client, statement);
     return 'made';
   }
   const version = versionIn(row.comment);
-  if (version === undefined) {
-    throw new AuthorizeError('ERR_SCHEMA_TAKEN', 'the schema auth of the database belongs to somebody else', {
-      hint: 'Nothing was changed.',
-    });
-  }
+  if (version === undefined) throw schemaTaken(authSchema);
   assertVersionWithinReach(row.database, row.comment);
   // Also where it is of this version: what somebody has changed by hand is as it should be again.
-  for (const statement of upgradeStatements(Math.min(version, preludeVersion), identityRoles)) {
+  for (const statement of upgradeStatements(Math.min(version, preludeVersion), identityRoles, authSchema)) {
     await run(client, statement);
   }
   return version < preludeVersion ? 'upgraded' : 'kept';
@@ -188,7 +195,10 @@ async function prepareAuth(client: pg.Client, identityRoles: readonly string[]):
 async function differencesOfOurs(client: pg.Client, model: AccessModel): Promise<readonly Difference[]> {
   const ours = new Set([...model.tables, ...model.derived].map(({ schema, name }) => `${schema}.${name}`));
   const found = await compareOn(client, model);
-  return found.filter(({ place }) => ours.has(place) || /^(auth\.|schema |roles$)/.test(place));
+  return found.filter(
+    ({ place }) =>
+      ours.has(place) || place.startsWith(`${model.authSchema}.`) || /^(schema |roles$)/.test(place),
+  );
 }
 
 async function appliedMigrations(client: pg.Client): Promise<readonly string[]> {
@@ -227,10 +237,10 @@ function stateOfDatabase(
   const managed = new Set([...roles, ...model.tables.flatMap((table) => Object.keys(table.grants))]);
   managed.delete('public');
   return {
-    ...preludeState(access.identityRoles),
+    ...preludeState(access.identityRoles, model.authSchema),
     managedRoles: [...managed],
     tables: access.relations
-      .filter(({ isTable, schema }) => isTable && schema !== 'auth')
+      .filter(({ isTable, schema }) => isTable && schema !== model.authSchema)
       .map((relation): TableState => ({
         schema: relation.schema,
         name: relation.name,

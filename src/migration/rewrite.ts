@@ -67,8 +67,8 @@ export function rewriteMigration(input: MigrationInput): Migration {
 
   const statements = [
     ...roles.added.map(createRole),
-    ...(roles.added.length > 0 ? [addIdentityRoles(roles.added)] : []),
-    ...(input.statements.some(createsRelation)
+    ...(roles.added.length > 0 ? [addIdentityRoles(roles.added, model.authSchema)] : []),
+    ...(!model.keepDefaultPrivileges && input.statements.some(createsRelation)
       ? [closeDefaults([...grantees.identity, ...grantees.others])]
       : []),
     ...revokeAll(existing, grantees),
@@ -89,7 +89,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
     ...functions.create,
     ...policies,
     // Policies that are for everybody were, until here, those of before.
-    ...(roles.added.length > 0 ? [grantAuthUsage(roles.added)] : []),
+    ...(roles.added.length > 0 ? [grantAuthUsage(roles.added, model.authSchema)] : []),
     ...functions.grant,
     ...grantSchemaUsage([...remaining, ...(state.derived ?? [])], state),
     ...remaining.flatMap((table) => [
@@ -99,7 +99,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
       ...(table.sequences ? [sequenceUsage(table, grantees)] : []),
     ]),
     ...derived.grant,
-    ...farewell(roles.removed),
+    ...farewell(roles.removed, model.authSchema),
     ...kit.flatMap((s) =>
       (s.kind === 'drop role' || s.kind === 'rename role') &&
       !model.declaredRoles.includes(s.role) &&
@@ -154,6 +154,8 @@ export function closedModel(previous: MigrationState, after: Snapshot, final: Ac
       })),
   ];
   return {
+    authSchema: final.authSchema,
+    keepDefaultPrivileges: final.keepDefaultPrivileges,
     identityRoles: previous.identityRoles,
     declaredRoles: [
       ...final.declaredRoles,

@@ -1,7 +1,7 @@
 import type { AnyPgColumn } from 'drizzle-orm/pg-core';
 import { sql, type SQL } from 'drizzle-orm/sql/sql';
 
-import { auth } from './auth.ts';
+import { auth, type Auth } from './auth.ts';
 import { quoteLiteral } from './literals.ts';
 
 /** Where a claim is: its name, or names from the outside inwards, such as `['o', 'id']`. */
@@ -67,7 +67,7 @@ export interface ClaimPredicates {
 }
 
 /** The predicates over the claims that `session()` gives. */
-function claimPredicates({ session }: Pick<typeof auth, 'session'>): ClaimPredicates {
+export function claimPredicates({ session }: Pick<Auth, 'session'>): ClaimPredicates {
   const at = (caller: string, claim: ClaimName): SQL => {
     const names: readonly unknown[] = Array.isArray(claim) ? claim : [claim];
     if (!names.every(isName) || names.length === 0) throw new TypeError(`${caller}: the claim has no name`);

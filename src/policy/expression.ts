@@ -2,12 +2,13 @@ import { is } from 'drizzle-orm/entity';
 import { SQL, sql, type SQLChunk } from 'drizzle-orm/sql/sql';
 
 import { withLiterals } from './literals.ts';
+import { rawOfAuth } from './metadata.ts';
 
 const callKey = Symbol.for('drizzle-authorize:call');
 
 /** SQL text that calls an identity function, marked so that {@link policyExpression} can hoist it. */
-export function callOfAuth<T>(text: string): SQL<T> {
-  const call = sql<T>`${sql.raw(text)}`;
+export function callOfAuth<T>(name: string, authSchema: string): SQL<T> {
+  const call = sql<T>`${rawOfAuth(`${authSchema}.${name}`, authSchema)}`;
   Object.defineProperty(call, callKey, { value: true });
   return call;
 }

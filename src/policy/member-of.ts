@@ -1,7 +1,8 @@
 import type { AnyPgColumn } from 'drizzle-orm/pg-core';
 import { sql, type SQL, type SQLWrapper } from 'drizzle-orm/sql/sql';
 
-import { markMembership, type Membership } from './metadata.ts';
+import { defaultAuthSchema } from '../auth-schema.ts';
+import { markMembership, rawOfAuth, type Membership } from './metadata.ts';
 
 export interface MemberOfOptions {
   /**
@@ -68,6 +69,11 @@ export interface MemberOfOptions {
  * ]);
  */
 export function memberOf(column: SQLWrapper, options: MemberOfOptions): SQL<boolean> {
+  return memberOfIn(defaultAuthSchema, column, options);
+}
+
+/** {@link memberOf} of another auth schema. */
+export function memberOfIn(authSchema: string, column: SQLWrapper, options: MemberOfOptions): SQL<boolean> {
   const { user, group, on, where } = options;
   if (column === undefined) throw new TypeError('memberOf: the column is missing');
   if (user === undefined) throw new TypeError('memberOf: user is missing');
@@ -77,7 +83,7 @@ export function memberOf(column: SQLWrapper, options: MemberOfOptions): SQL<bool
   }
   const membership: Membership = { user, group, on, where };
   // The migration puts in the function, once it knows the names of everything.
-  const call = sql.raw('auth.member_of()');
+  const call = rawOfAuth(`${authSchema}.member_of()`, authSchema);
   for (const chunk of call.queryChunks) markMembership(chunk, membership);
   return sql`${column} = any(array(select ${call}))`;
 }

@@ -1,5 +1,5 @@
 import type { AnyPgColumn, PgPolicy, PgRole, PgTable } from 'drizzle-orm/pg-core';
-import type { SQL, SQLChunk } from 'drizzle-orm/sql/sql';
+import { sql, type SQL, type SQLChunk } from 'drizzle-orm/sql/sql';
 
 // What drizzle's own objects have no field for hangs on registered symbols: drizzle-orm can be loaded twice
 // in one process (drizzle-kit does), and a WeakMap in one copy would not be seen by the other.
@@ -7,6 +7,7 @@ const policyKey = Symbol.for('drizzle-authorize:policy');
 const identityRoleKey = Symbol.for('drizzle-authorize:identity-role');
 const forcedKey = Symbol.for('drizzle-authorize:force');
 const membershipKey = Symbol.for('drizzle-authorize:membership');
+const authSchemaKey = Symbol.for('drizzle-authorize:auth-schema');
 
 export interface PolicyMetadata {
   /** Columns that an insert or update policy is limited to; absent means the whole table. */
@@ -60,4 +61,21 @@ export function markMembership(chunk: SQLChunk, membership: Membership): void {
 export function membershipOf(chunk: SQLChunk): Membership | undefined {
   if (typeof chunk !== 'object' || chunk === null) return undefined;
   return Reflect.get(chunk, membershipKey) as Membership | undefined;
+}
+
+/** SQL text of a helper that calls functions of the auth schema, and says which. */
+export function rawOfAuth<T>(text: string, authSchema: string): SQL<T> {
+  const raw = sql.raw(text) as SQL<T>;
+  for (const chunk of raw.queryChunks) {
+    if (typeof chunk === 'object' && chunk !== null) {
+      Object.defineProperty(chunk, authSchemaKey, { value: authSchema });
+    }
+  }
+  return raw;
+}
+
+/** Whose functions the piece of SQL text calls; undefined where it is not a helper's. */
+export function authSchemaOf(chunk: SQLChunk): string | undefined {
+  if (typeof chunk !== 'object' || chunk === null) return undefined;
+  return Reflect.get(chunk, authSchemaKey) as string | undefined;
 }

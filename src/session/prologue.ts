@@ -1,3 +1,4 @@
+import { defaultAuthSchema } from '../auth-schema.ts';
 import { sealSetting } from './seal.ts';
 
 export interface Statement {
@@ -8,6 +9,8 @@ export interface Statement {
 }
 
 export interface PrologueOptions {
+  /** Where what checks seals is. Default: `auth`. */
+  readonly authSchema?: string;
   /** Given only for a login that is not the identity role itself: then the role is set first. */
   readonly role?: string | undefined;
   /**
@@ -25,10 +28,13 @@ export interface PrologueOptions {
  *
  * @returns `select auth.check(set_config('authorize.seal', $1, true))`, or without `auth.check` what is `checked`
  */
-export function prologue(seal: string, { role, checked = false }: PrologueOptions = {}): Statement {
+export function prologue(
+  seal: string,
+  { authSchema = defaultAuthSchema, role, checked = false }: PrologueOptions = {},
+): Statement {
   const set = `pg_catalog.set_config('${sealSetting}', $1, true)`;
-  const sealing = checked ? set : `auth.check(${set})`;
-  const name = `drizzle-authorize:${checked ? 'seal' : 'check'}`;
+  const sealing = checked ? set : `${authSchema}.check(${set})`;
+  const name = `drizzle-authorize:${checked ? 'seal' : 'check'}${authSchema === defaultAuthSchema ? '' : ` ${authSchema}`}`;
   return role === undefined
     ? { name, text: `select ${sealing}`, values: [seal] }
     : {

@@ -25,6 +25,7 @@ const promised: Readonly<Record<string, Exports>> = {
       'authenticatedRole',
       'claimEquals',
       'claimIncludes',
+      'createAuth',
       'crudPolicy',
       'deletePolicy',
       'forceRLS',
@@ -39,8 +40,11 @@ const promised: Readonly<Record<string, Exports>> = {
     ],
     types: [
       'AllPolicyOptions',
+      'Auth',
+      'AuthHelpers',
       'ClaimName',
       'ClaimPredicates',
+      'CreateAuthOptions',
       'CrudPolicyOptions',
       'DeletePolicyOptions',
       'ErrorCode',
@@ -231,7 +235,7 @@ const promised: Readonly<Record<string, Exports>> = {
   },
   './revocations': {
     values: ['reinstate', 'revoke'],
-    types: ['Revocation'],
+    types: ['Revocation', 'RevocationOptions'],
   },
 };
 

@@ -36,7 +36,10 @@ export async function createSealedDatabase(
 }
 
 /** Installs a key and the logins in a migrated database of this worker's cluster. */
-export async function setUpDatabase(ownerUrl: string): Promise<Omit<SealedDatabase, 'name' | 'drop'>> {
+export async function setUpDatabase(
+  ownerUrl: string,
+  authSchema?: string,
+): Promise<Omit<SealedDatabase, 'name' | 'drop'>> {
   const authorizeKey = generateAuthorizeKey();
   const known = (role: string): string | undefined => {
     const url = roleUrls.get(role);
@@ -44,6 +47,7 @@ export async function setUpDatabase(ownerUrl: string): Promise<Omit<SealedDataba
   };
   const { roles } = await setup({
     ownerUrl,
+    ...(authSchema !== undefined && { authSchema }),
     key: authorizeKey,
     takeOverRoles: true,
     rotatePasswords: roleUrls.size === 0,

@@ -28,7 +28,7 @@ export interface BackendConnection {
 export async function openBackendConnection(
   connectionString: string,
   role: string,
-  applicationName: string,
+  { applicationName, authSchema }: { readonly applicationName: string; readonly authSchema: string },
 ): Promise<BackendConnection> {
   const client = new pg.Client({
     connectionString,
@@ -48,6 +48,7 @@ export async function openBackendConnection(
     await client.connect().catch(unreachable(role));
     const login = await inspectLogin(
       async (text) => (await client.query<LoginRow>({ text, values: [] })).rows,
+      authSchema,
     );
     assertLoginIsRole(login, role);
     // After the login, since TLS puts another stream in its place.

@@ -108,7 +108,10 @@ export class SealInSession {
   }
 
   #messages(seal: ReusableSeal): readonly OwnMessage[] {
-    const { name, text, values } = prologue(seal.text, { checked: seal.checked });
+    const { name, text, values } = prologue(seal.text, {
+      authSchema: this.#login.authSchema,
+      checked: seal.checked,
+    });
     const messages: OwnMessage[] = [];
     // A name of its own, because the unnamed statement is the client's.
     if (!this.#prepared.has(name)) {

@@ -25,6 +25,7 @@ export interface WireServiceOptions {
   readonly database: string;
   readonly verifier: Verifier;
   readonly key: () => Promise<SealKey>;
+  readonly authSchema: string;
   readonly statementTimeoutMs: number;
   readonly searchPath: string;
   readonly pooler: 'transaction' | undefined;
@@ -86,7 +87,11 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
   ): Promise<BackendConnection> {
     const url = withPinnedSettings(connections[role] ?? '', { ...options, settings });
     return connectPatiently(
-      () => openBackendConnection(url, role, applicationName ?? 'drizzle-authorize gateway'),
+      () =>
+        openBackendConnection(url, role, {
+          applicationName: applicationName ?? 'drizzle-authorize gateway',
+          authSchema: options.authSchema,
+        }),
       { patienceMs: options.waitTimeoutMs, isPointless: () => isClosing || client.destroyed },
     );
   }

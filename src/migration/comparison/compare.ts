@@ -25,7 +25,7 @@ export async function compareWithDatabase(
   return withConnection(ownerUrl, 'DATABASE_URL', async (client) => {
     await client.query('BEGIN');
     try {
-      await assertMigrated(client);
+      await assertMigrated(client, declared.authSchema);
       return await compareOn(client, declared);
     } finally {
       await client.query('ROLLBACK');
@@ -39,14 +39,14 @@ export async function compareOn(
   declared: AccessModel,
 ): Promise<readonly Difference[]> {
   const model = withCutNames(declared);
-  const database = await readDatabaseAccess(client);
+  const database = await readDatabaseAccess(client, model.authSchema);
   const there = new Set(database.relations.filter(({ isTable }) => isTable).map(qualifiedName));
   const normalised = new Map<string, ReadonlyMap<string, NormalisedPolicy>>();
   for (const table of model.tables) {
     const key = qualifiedName(table);
     if (there.has(key)) normalised.set(key, await normalisePolicies(client, table));
   }
-  const functions = await changedFunctions(client, model.functions);
-  const version = await differenceOfPrelude(client);
+  const functions = await changedFunctions(client, model);
+  const version = await differenceOfPrelude(client, model.authSchema);
   return [...version, ...differences({ model, database, normalised, functions })];
 }

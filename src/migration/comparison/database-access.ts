@@ -9,7 +9,7 @@ export interface DatabaseAccess {
   /** Every table, view, foreign table and sequence that is not PostgreSQL's own. */
   readonly relations: readonly Relation[];
   readonly schemas: readonly Held[];
-  /** What `auth.identity_roles` names. */
+  /** What `identity_roles` of the auth schema names. */
   readonly identityRoles: readonly string[];
   /** Of the cluster. */
   readonly roles: readonly string[];
@@ -94,11 +94,11 @@ const relations = `
   FROM pg_catalog.pg_class AS class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
   WHERE class.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND ${ours}`;
 
-const rest = `
+const rest = (authSchema: string): string => `
   SELECT current_user AS owner,
-    (SELECT jsonb_agg(name) FROM auth.identity_roles) AS "identityRoles",
+    (SELECT jsonb_agg(name) FROM ${authSchema}.identity_roles) AS "identityRoles",
     (SELECT jsonb_agg(rolname) FROM pg_catalog.pg_roles) AS roles,
-    (SELECT jsonb_agg(proname) FROM pg_catalog.pg_proc WHERE pronamespace = 'auth'::regnamespace AND proname LIKE 'member\\_of\\_%') AS "memberFunctions",
+    (SELECT jsonb_agg(proname) FROM pg_catalog.pg_proc WHERE pronamespace = '${authSchema}'::regnamespace AND proname LIKE 'member\\_of\\_%') AS "memberFunctions",
     ${list(`SELECT one.held FROM pg_catalog.pg_namespace
       CROSS JOIN LATERAL (${held(`coalesce(nspacl, acldefault('n', nspowner))`, 'nspname', 'nspowner')}) AS one
       WHERE ${ours}`)} AS schemas,
@@ -111,9 +111,9 @@ const rest = `
  *
  * @param client the owner's, on a migrated database
  */
-export async function readDatabaseAccess(client: pg.ClientBase): Promise<DatabaseAccess> {
+export async function readDatabaseAccess(client: pg.ClientBase, authSchema: string): Promise<DatabaseAccess> {
   const tables = await client.query<Relation>(relations);
-  const others = await client.query<Nullable<Omit<DatabaseAccess, 'relations'>>>(rest);
+  const others = await client.query<Nullable<Omit<DatabaseAccess, 'relations'>>>(rest(authSchema));
   const [row] = others.rows;
   if (row === undefined) throw new Error('no row from the database');
   return {

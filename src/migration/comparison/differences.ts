@@ -55,11 +55,13 @@ export function differences(compared: ComparedAccess): readonly Difference[] {
     ...model.derived.flatMap((one) => differencesOfDerived(one, relations.get(qualifiedName(one)), known)),
     ...database.relations
       .filter((relation) => !declared.has(qualifiedName(relation)))
-      .flatMap((relation) => differencesOfStranger(relation, database, known)),
+      .flatMap((relation) =>
+        differencesOfStranger(relation, { database, authSchema: model.authSchema }, known),
+      ),
     ...differencesOfSchemas(model, database),
     ...differencesOfRoles(model, database),
     ...database.defaults
-      .filter(({ role }) => known.has(role))
+      .filter(({ role }) => known.has(role) && !model.keepDefaultPrivileges)
       .map(({ role, privilege, on }) => ({
         place: 'default privileges',
         kind: 'privilege unknown' as const,
@@ -300,14 +302,14 @@ function differencesOfDerived(
 // The auth schema is nobody's to read, also without a seal.
 function differencesOfStranger(
   relation: Relation,
-  database: DatabaseAccess,
+  { database, authSchema }: { readonly database: DatabaseAccess; readonly authSchema: string },
   known: ReadonlySet<string>,
 ): readonly Difference[] {
   const place = placeOf(relation);
   const policies = relation.policies
     .filter(({ to }) => to.some((role) => known.has(role)))
     .map((policy) => strangePolicy(place, policy));
-  if (relation.schema === 'auth') {
+  if (relation.schema === authSchema) {
     const held = relation.held.filter(({ role }) => known.has(role));
     return [...policies, ...differencesOfPrivileges({}, held).map((finding) => ({ place, ...finding }))];
   }
@@ -334,7 +336,7 @@ function openTo(
 }
 
 function differencesOfSchemas(model: AccessModel, { schemas }: DatabaseAccess): readonly Difference[] {
-  const needed = new Map<string, Set<string>>([['auth', new Set(model.identityRoles)]]);
+  const needed = new Map<string, Set<string>>([[model.authSchema, new Set(model.identityRoles)]]);
   for (const table of model.tables) {
     const roles = needed.get(table.schema) ?? new Set();
     needed.set(table.schema, roles);

@@ -8,9 +8,12 @@ import type { Difference } from './differences.ts';
  *
  * @param client the owner's, on a migrated database
  */
-export async function differenceOfPrelude(client: pg.ClientBase): Promise<readonly Difference[]> {
+export async function differenceOfPrelude(
+  client: pg.ClientBase,
+  authSchema: string,
+): Promise<readonly Difference[]> {
   const { rows } = await client.query<{ comment: string | null }>(
-    `SELECT obj_description('auth'::regnamespace, 'pg_namespace') AS comment`,
+    `SELECT obj_description('${authSchema}'::regnamespace, 'pg_namespace') AS comment`,
   );
   const version = versionIn(rows[0]?.comment ?? null);
   if (version === preludeVersion) return [];
@@ -18,5 +21,5 @@ export async function differenceOfPrelude(client: pg.ClientBase): Promise<readon
     version === undefined
       ? 'does not say which release of drizzle-authorize wrote it'
       : `is of version ${version} in the database; this release of drizzle-authorize writes version ${preludeVersion}`;
-  return [{ place: 'schema auth', kind: 'version', what }];
+  return [{ place: `schema ${authSchema}`, kind: 'version', what }];
 }

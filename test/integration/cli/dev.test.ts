@@ -286,7 +286,7 @@ describe('token refuses', () => {
 
 describe('drizzle-authorize', () => {
   it('explains itself', async () => {
-    const commands = ['init', 'generate', 'diff', 'check', 'setup', 'keys', 'dev', 'token', 'gateway'];
+    const commands = 'init generate diff push check setup keys revoke dev token eject gateway'.split(' ');
     for (const args of [['--help'], ...commands.map((name) => [name, '--help']), ['--version']]) {
       const { code, stdout, stderr } = await runCommand(args, { cwd: folder });
       expect([code, stderr]).toEqual([0, '']);

@@ -52,7 +52,7 @@ import * as orm from 'drizzle-orm';
 import * as pg from 'drizzle-orm/pg-core';
 import { bigserial, boolean, index, integer, pgEnum, pgPolicy, pgRole, pgSchema, pgTable, serial, text } from 'drizzle-orm/pg-core';
 import {
-  allPolicy, anonymousRole, auth, authUid, authenticatedRole, crudPolicy, deletePolicy, forceRLS, identityRole,
+  allPolicy, anonymousRole, auth, authUid, authenticatedRole, createAuth, crudPolicy, deletePolicy, forceRLS, identityRole,
   insertPolicy, memberOf, selectPolicy, updatePolicy,
 } from 'drizzle-authorize';
 `;

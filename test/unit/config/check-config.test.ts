@@ -41,7 +41,12 @@ describe('a config that is right', () => {
       { role: 'authenticated', url: urlOf('authenticated'), source: 'DATABASE_AUTHENTICATED_URL' },
       { role: 'anonymous', url: urlOf('anonymous'), source: 'DATABASE_ANONYMOUS_URL' },
     ]);
-    expect([tokens, searchPath, gateway, rest]).toEqual([{ providers: [provider] }, undefined, {}, { key }]);
+    expect([tokens, searchPath, gateway, rest]).toEqual([
+      { providers: [provider] },
+      undefined,
+      {},
+      { key, authSchema: 'auth' },
+    ]);
   });
 
   it('says itself what the environment would otherwise say', () => {
@@ -77,6 +82,7 @@ describe('a config that is right', () => {
         },
       ],
       key: `${other},${key}`,
+      authSchema: 'auth',
       tokens: { verifier },
       searchPath: '"app", "a ""b""", pg_temp',
       gateway: {
@@ -199,7 +205,7 @@ describe('every wrong field is named, with what it must be', () => {
     [{ ...right, database: 'app' }, ['database: must be an object']],
     [
       { ...right, database: { url: secret } },
-      ['database.url: is unknown; the fields are connections, key, searchPath, pooler'],
+      ['database.url: is unknown; the fields are connections, key, authSchema, searchPath, pooler'],
     ],
     [
       { ...right, database: { key: secret } },

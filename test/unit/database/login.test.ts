@@ -29,7 +29,7 @@ const inspected = (given: Partial<LoginRow>, answersAfter = 0): Promise<Login> =
   inspectLogin(() => {
     vi.setSystemTime((start + answersAfter) * 1000);
     return Promise.resolve([{ ...row, ...given }]);
-  });
+  }, 'auth');
 
 it.each([
   ['agrees with ours, as far as can be told', start + 3, 10, 0],

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { loadStatementJudge } from '../../../src/database/statement-judge.ts';
 
 const judge = await loadStatementJudge();
-const isPlainRead = (text: string): boolean => judge(text).isPlainRead;
+const isPlainRead = (text: string): boolean => judge(text, 'auth').isPlainRead;
 
 describe('a plain read', () => {
   it.each([
@@ -72,7 +72,7 @@ describe('a text without a value', () => {
     'insert into "todos" ("id", "title") values (default, $1), (default, null) returning "id"',
     'update "todos" set "done" = true where "id" = $1',
   ])('is %s', (text) => {
-    expect(judge(text).holdsNoValue).toBe(true);
+    expect(judge(text, 'auth').holdsNoValue).toBe(true);
   });
 
   it.each([
@@ -88,6 +88,13 @@ describe('a text without a value', () => {
     "/* user_id='42' */ select * from patients",
     'not sql',
   ])('is not %s', (text) => {
-    expect(judge(text).holdsNoValue).toBe(false);
+    expect(judge(text, 'auth').holdsNoValue).toBe(false);
   });
+});
+
+it('takes the identity functions of the auth schema for harmless, and not those of another one', () => {
+  const text = 'select auth.user_id(), id from todos';
+  expect(judge(text, 'auth').isPlainRead).toBe(true);
+  expect(judge(text, 'authorize').isPlainRead).toBe(false);
+  expect(judge('select authorize.user_id(), id from todos', 'authorize').isPlainRead).toBe(true);
 });
