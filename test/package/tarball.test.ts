@@ -122,7 +122,7 @@ const db = withAuth(drizzle(''), { providers: [jwks({ url: 'https://id.example/k
 export const users: Promise<string[]> = db.$withAuth('').select().from(todos).then((rows) => rows.map((row) => row.userId));
 export const viaNeon = withNeonAuth(drizzleNeon(''), {}).$withAuth('').select().from(todos);
 export const config = withAuthorize({ dialect: 'postgresql', schema: './schema.ts' });
-export const identity: VerifiedIdentity = { role: 'authenticated', claims: {}, expiresAt: 0 };
+export const identity: VerifiedIdentity = { role: 'authenticated', claims: { sub: 'somebody' }, expiresAt: 0 };
 // @ts-expect-error the gateway needs connections: its type is not lost on the way
 void createGateway({});
 `;

@@ -272,7 +272,7 @@ describe('dev refuses, in one sentence and with nothing left behind', () => {
 
 describe('token refuses', () => {
   it.each([
-    [[], 2, '--sub is missing'],
+    [[], 2, 'whose token shall it be? Name a persona, or give --sub'],
     [['--sub', 'alice', '--expires', 'soon'], 2, '--expires wants a number and a unit'],
     [['--sub', 'alice', '--claim', 'nothing'], 2, '--claim wants NAME=VALUE'],
     [['--sub', 'alice', '--claim-json', 'a={'], 2, 'is not JSON'],
@@ -286,7 +286,9 @@ describe('token refuses', () => {
 
 describe('drizzle-authorize', () => {
   it('explains itself', async () => {
-    const commands = 'init generate diff push check setup keys revoke dev token eject gateway'.split(' ');
+    const commands = 'init generate diff push check attack setup keys revoke dev token eject gateway'.split(
+      ' ',
+    );
     for (const args of [['--help'], ...commands.map((name) => [name, '--help']), ['--version']]) {
       const { code, stdout, stderr } = await runCommand(args, { cwd: folder });
       expect([code, stderr]).toEqual([0, '']);
