@@ -3,13 +3,17 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
+import { defaultAuthSchema } from '../auth-schema.ts';
 import { findConfigFile } from '../config/load-config.ts';
+import { AuthorizeError } from '../errors.ts';
+import { optionsOf, withOptions, type AuthorizeOptions } from '../migration/authorize-options.ts';
 import { findKit, parseArguments } from '../migration/drizzle-kit.ts';
 import { generateOptions, requirePostgres, requireSchema } from '../migration/generate-options.ts';
 import { readSchema, type GenerateOptions } from '../migration/generate.ts';
 import { readMigrationsFolder } from '../migration/migrations-folder.ts';
 import { findSchemaFiles } from '../migration/schema-files.ts';
 import { findDrizzleConfig, readDrizzleConfig, type DrizzleConfig } from './drizzle-config.ts';
+import { optionsText, type Adoption } from './look-at-database.ts';
 import { starterAuthorizeConfig, starterDrizzleConfig, starterSchema } from './starter-files.ts';
 import { wrapConfig } from './wrap-config.ts';
 
@@ -35,12 +39,13 @@ export interface InitPlan {
 /**
  * Looks at the project in the working directory, and says what it lacks. Changes nothing.
  *
+ * @param adoption the database that the project is for, where that has been there before
  * @throws AuthorizeError `ERR_CONFIG_INVALID`, `ERR_KIT_UNSUPPORTED`, `ERR_SCHEMA_UNREADABLE`, `ERR_POLICY_INVALID` for
  *   what is there and cannot be worked with
  */
-export async function planInit(): Promise<InitPlan> {
-  const { step: drizzleConfig, config } = await planDrizzleConfig();
-  const schema = planSchema(config);
+export async function planInit(adoption?: Adoption): Promise<InitPlan> {
+  const { step: drizzleConfig, config } = await planDrizzleConfig(adoption);
+  const schema = planSchema(config, adoption);
   const missingPackages = Object.keys(packages).filter((name) => !isInstalled(name));
   return {
     files: [schema, drizzleConfig, planAuthorizeConfig(), await planGitignore()],
@@ -67,34 +72,63 @@ function isInstalled(name: string): boolean {
   }
 }
 
-async function planDrizzleConfig(): Promise<{ readonly step: FileStep; readonly config: DrizzleConfig }> {
+async function planDrizzleConfig(
+  adoption: Adoption | undefined,
+): Promise<{ readonly step: FileStep; readonly config: DrizzleConfig }> {
   const path = findDrizzleConfig();
   if (path === undefined) {
     const schema = `./${schemaPlaces.find((place) => existsSync(place)) ?? 'schema.ts'}`;
-    const config = { dialect: 'postgresql', schema, out: './drizzle' } as const;
+    const config = withOptions(
+      { dialect: 'postgresql', schema, out: './drizzle' } as const,
+      withAuthorizeOptions(adoption),
+    );
     return {
       config,
-      step: { path: 'drizzle.config.ts', action: 'write', text: starterDrizzleConfig(schema) },
+      step: {
+        path: 'drizzle.config.ts',
+        action: 'write',
+        text: starterDrizzleConfig(schema, optionsText(adoption)),
+      },
     };
   }
   const { config, wrapped } = await readDrizzleConfig(path);
   requirePostgres(config);
-  if (wrapped || path.endsWith('.json')) return { config, step: { path, action: 'keep' } };
-  const text = wrapConfig(await readFile(path, 'utf8'));
+  if (wrapped || path.endsWith('.json')) {
+    if (adoption !== undefined) assertOptionsFit(config, adoption, path);
+    return { config, step: { path, action: 'keep' } };
+  }
+  const text = wrapConfig(await readFile(path, 'utf8'), optionsText(adoption));
   return {
-    config,
+    config: withOptions(config, withAuthorizeOptions(adoption)),
     step: text === undefined ? { path, action: 'by hand' } : { path, action: 'change', text },
   };
 }
 
+// What nobody has said is what the database asks for; what somebody has said must be that.
+function assertOptionsFit(config: DrizzleConfig, adoption: Adoption, path: string): void {
+  const { authSchema = defaultAuthSchema } = optionsOf(config);
+  if (authSchema === adoption.authSchema) return;
+  throw new AuthorizeError(
+    'ERR_AUTH_SCHEMA',
+    `the auth schema is to be called ${adoption.authSchema} in the database '${adoption.database}', and ${path} says ${authSchema}`,
+    { hint: `give withAuthorize() the options ${optionsText(adoption)}` },
+  );
+}
+
+function withAuthorizeOptions(adoption: Adoption | undefined): AuthorizeOptions {
+  if (adoption === undefined) return {};
+  const { authSchema, keepDefaultPrivileges } = adoption;
+  return { authSchema, keepDefaultPrivileges };
+}
+
 const schemaPlaces = ['schema.ts', 'src/schema.ts', 'src/db/schema.ts', 'db/schema.ts'];
 
-function planSchema(config: DrizzleConfig): FileStep {
+function planSchema(config: DrizzleConfig, adoption: Adoption | undefined): FileStep {
   const schema = requireSchema(config);
   const [path = '', ...others] = [schema].flat();
   const isPlain = others.length === 0 && /^[^*?{}[\]!()]+\.[cm]?[jt]s$/u.test(path);
   if (isPlain && !existsSync(path)) {
-    return { path: path.replace(/^\.\//u, ''), action: 'write', text: starterSchema };
+    return { path: path.replace(/^\.\//u, ''), action: 'write', text: starterSchema(adoption?.authSchema) };
   }
   // Throws when there is none.
   findSchemaFiles(schema, process.cwd());

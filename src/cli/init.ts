@@ -3,11 +3,17 @@ import { dirname } from 'node:path';
 
 import { writePrelude, type GenerateOptions } from '../migration/generate.ts';
 import { readMigrationsFolder } from '../migration/migrations-folder.ts';
+import { AuthorizeError } from '../errors.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
+import { confirm } from './confirm.ts';
+import { lookAtDatabase } from './look-at-database.ts';
 import { planInit, type FileStep, type InitPlan } from './init-plan.ts';
 import { print, printDone, printWarning } from './terminal.ts';
 
 const options = {
+  url: { type: 'string' },
+  harden: { type: 'boolean' },
+  yes: { type: 'boolean' },
   'dry-run': { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
@@ -26,8 +32,13 @@ of a drizzle.config.ts in withAuthorize() if that is plainly defineConfig({ … 
 
 Usage: drizzle-authorize init [options]
 
+  --url URL   for a database that has been there before: looks at it, says what it found and what
+              becomes of it, and asks before it writes a file. It changes nothing there
+  --harden    with --url: let the first migration take back what the owner gives away by default
+              of tables that are yet to be made; without it that stays
+  --yes       with --url: do not ask
   --dry-run   change nothing: say what would be done
-  --json      print one JSON object: written, changed, kept, byHand, next
+  --json      print one JSON object: written, changed, kept, byHand, next; with --url database, too
 
 Exit code 1 when something is left to do by hand.`;
 
@@ -37,13 +48,28 @@ export const init: Command = {
   async run(args): Promise<ExitCode> {
     const values = parseOptions(args, options);
     const dryRun = values['dry-run'] === true;
-    const plan = await planInit();
+    const adoption =
+      values.url === undefined ? undefined : await lookAtDatabase(values.url, values.harden === true);
+    if (adoption === undefined && (values.harden === true || values.yes === true)) {
+      throw new AuthorizeError(
+        'ERR_USAGE',
+        '--harden and --yes are for a database that is there: give its --url',
+      );
+    }
+    const plan = await planInit(adoption);
+    if (adoption !== undefined) {
+      if (values.json !== true) for (const line of adoption.words) printWarning(line);
+      const asks = !dryRun && values.yes !== true && plan.files.some(({ text }) => text !== undefined);
+      if (asks && !(await confirm(`Prepare this project for the database '${adoption.database}'?`, '--yes')))
+        return 1;
+    }
     let prelude = plan.prelude && newPrelude;
     if (!dryRun) {
       for (const step of plan.files) await carryOut(step);
       if (plan.prelude !== undefined) prelude = preparePrelude(plan.prelude);
     }
-    if (values.json === true) print(JSON.stringify(summaryOf(plan, prelude)));
+    if (values.json === true)
+      print(JSON.stringify({ ...summaryOf(plan, prelude), ...(adoption && { database: adoption }) }));
     else printPlan(plan, prelude, dryRun);
     return plan.files.some(({ action }) => action === 'by hand') ? 1 : 0;
   },

@@ -1,8 +1,21 @@
+import { defaultAuthSchema } from '../auth-schema.ts';
+
 /** What `init` writes where nothing is. */
 
-export const starterSchema = `import { auth, authenticatedRole, authUid, crudPolicy } from 'drizzle-authorize';
+/** @param authSchema what the auth schema is called */
+export function starterSchema(authSchema = defaultAuthSchema): string {
+  const helpers =
+    authSchema === defaultAuthSchema
+      ? `import { auth, authenticatedRole, authUid, crudPolicy } from 'drizzle-authorize';
+import { bigserial, index, pgTable, text } from 'drizzle-orm/pg-core';
+`
+      : `import { authenticatedRole, createAuth, crudPolicy } from 'drizzle-authorize';
 import { bigserial, index, pgTable, text } from 'drizzle-orm/pg-core';
 
+// The schema auth is somebody else's.
+const { auth, authUid } = createAuth({ schema: '${authSchema}' });
+`;
+  return `${helpers}
 // Everybody has rows of their own, and sees no others.
 export const todos = pgTable(
   'todos',
@@ -17,9 +30,13 @@ export const todos = pgTable(
   ],
 );
 `;
+}
 
-/** @param schema the path of the schema file */
-export function starterDrizzleConfig(schema: string): string {
+/**
+ * @param schema the path of the schema file
+ * @param options the second argument of `withAuthorize()`, as text
+ */
+export function starterDrizzleConfig(schema: string, options = ''): string {
   return `import { withAuthorize } from 'drizzle-authorize/kit';
 import { defineConfig } from 'drizzle-kit';
 
@@ -30,7 +47,7 @@ export default withAuthorize(
     out: './drizzle',
     // The role that owns the tables.
     dbCredentials: { url: process.env['DATABASE_URL'] ?? '' },
-  }),
+  }),${options === '' ? '' : `\n  ${options},`}
 );
 `;
 }

@@ -1,8 +1,10 @@
 /**
  * The text of a drizzle.config.ts with its export wrapped in `withAuthorize()`, and everything else as it was. Undefined
  * unless the file has the plain form `export default defineConfig({ … })` at its end: other people's code is theirs.
+ *
+ * @param options the second argument of `withAuthorize()`, as text
  */
-export function wrapConfig(text: string): string | undefined {
+export function wrapConfig(text: string, options = ''): string | undefined {
   const calls = [...text.matchAll(/^export default defineConfig\(/gmu)];
   const [call] = calls;
   const imported = /^import \{[^}]*\bdefineConfig\b[^}]*\} from (['"])drizzle-kit\1(;?)/mu.exec(text);
@@ -20,7 +22,7 @@ export function wrapConfig(text: string): string | undefined {
     text.slice(0, imported.index),
     `import { withAuthorize } from ${quote}drizzle-authorize/kit${quote}${semicolon}${newLine}`,
     text.slice(imported.index, start),
-    `withAuthorize(${text.slice(start, end)})`,
+    `withAuthorize(${text.slice(start, end)}${options === '' ? '' : `, ${options}`})`,
     text.slice(end),
   ].join('');
 }
