@@ -19,7 +19,7 @@ import { setup as setUpLite, withAuth as withLite } from '../../../src/driver/pg
 import { withAuth as withPostgresJs } from '../../../src/driver/postgres-js.ts';
 import type { Gateway } from '../../../src/gateway/index.ts';
 import { revoke } from '../../../src/revocations.ts';
-import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
+import { clusterUrl, createDatabase, type TestDatabase } from '../../support/cluster.ts';
 import { runCommand } from '../../support/command.ts';
 import { startGateway } from '../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../support/issuer.ts';
@@ -78,8 +78,12 @@ beforeAll(async () => {
   await project.schema(declared);
   await project.generate('--name=todos');
   await project.migrate(foreign.url);
+  // Who may let the roles log in depends on who has made them in the cluster: the superuser always may.
+  const superuser = new URL(await clusterUrl());
+  superuser.pathname = `/${foreign.name}`;
   database = {
-    ...(await setUpDatabase(foreign.url, authSchema)),
+    ...(await setUpDatabase(superuser.href, authSchema)),
+    ownerUrl: foreign.url,
     name: foreign.name,
     drop: () => foreign.drop(),
   };

@@ -24,4 +24,4 @@ it('pushes tables, policies and grants into an empty database, and then has noth
     await database.drop();
     await project.remove();
   }
-});
+}, 120_000); // drizzle-kit and its comparisons run several times, on a machine that may have other things to do

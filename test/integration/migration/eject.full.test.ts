@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
-import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
+import { clusterUrl, createDatabase, type TestDatabase } from '../../support/cluster.ts';
 import { run, type RunResult } from '../../support/npm.ts';
 import { runAsOwner, withClient } from '../../support/sealed-database.ts';
 import { readAccessCatalog } from './access-catalog.ts';
@@ -93,8 +93,10 @@ it('leaves policies, grants and functions that need nothing of ours, and a proje
 
 /** The notes of whoever the setting names, in a transaction of the identity role. */
 async function seenAs(claims: Record<string, unknown> | undefined): Promise<readonly string[]> {
-  return withClient(database.url, async (client: pg.Client) => {
-    await client.query('GRANT authenticated TO CURRENT_USER');
+  // Whoever has made the role in this cluster: the superuser may take it.
+  const superuser = new URL(await clusterUrl());
+  superuser.pathname = `/${database.name}`;
+  return withClient(superuser.href, async (client: pg.Client) => {
     await client.query('BEGIN');
     await client.query('SET LOCAL ROLE authenticated');
     if (claims)
