@@ -7,7 +7,7 @@ import pg from 'pg';
 import { withConnection } from '../database/connect.ts';
 import { preludeStatements } from '../database/prelude.ts';
 import { upgradeStatements } from '../database/prelude-upgrade.ts';
-import { assertVersionWithinReach, preludeVersion, versionIn } from '../database/prelude-version.ts';
+import { preludeVersion, versionIn } from '../database/prelude-version.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
 import { assertServerSupported } from '../database/server-version.ts';
 import { findTaken, rolesTaken, schemaTaken } from '../database/taken.ts';
@@ -183,12 +183,22 @@ async function prepareAuth(
   }
   const version = versionIn(row.comment);
   if (version === undefined) throw schemaTaken(authSchema);
-  assertVersionWithinReach(row.database, row.comment);
+  assertNotNewer(row.database, version);
   // Also where it is of this version: what somebody has changed by hand is as it should be again.
-  for (const statement of upgradeStatements(Math.min(version, preludeVersion), identityRoles, authSchema)) {
+  for (const statement of upgradeStatements(version, identityRoles, authSchema)) {
     await run(client, statement);
   }
   return version < preludeVersion ? 'upgraded' : 'kept';
+}
+
+// To write the functions anew would put back what a newer release has mended in them.
+function assertNotNewer(database: string, version: number): void {
+  if (version <= preludeVersion) return;
+  throw new AuthorizeError(
+    'ERR_PRELUDE_VERSION',
+    `the auth schema of the database '${database}' is of version ${version}, and this release of drizzle-authorize pushes version ${preludeVersion}`,
+    { hint: 'install a newer drizzle-authorize' },
+  );
 }
 
 // What else there is in the database is not pushed, and not judged.

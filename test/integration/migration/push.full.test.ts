@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { preludeVersion } from '../../../src/database/prelude-version.ts';
 import { compareWithDatabase } from '../../../src/migration/comparison/compare.ts';
 import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
 import { run, type RunResult } from '../../support/npm.ts';
@@ -143,6 +144,17 @@ describe('changes nothing at all', () => {
     const before = await everything();
     const refused = await push();
     expect(refused.stderr).toContain('(ERR_SCHEMA_TAKEN)');
+    expect(await everything()).toEqual(before);
+  });
+
+  it('when a newer release has made the auth schema', async () => {
+    await pushed(todos(own));
+    await runAsOwner(database.url, [
+      `COMMENT ON SCHEMA auth IS 'drizzle-authorize prelude ${preludeVersion + 1}'`,
+    ]);
+    await project.schema(todos(own, 'title: text(),'));
+    const before = await everything();
+    expect((await push()).stderr).toContain('(ERR_PRELUDE_VERSION)');
     expect(await everything()).toEqual(before);
   });
 
