@@ -47,8 +47,14 @@ export async function startOidcProvider(...keys: readonly JWK[]): Promise<OidcSe
     const provider = new Provider(origin, configurationOf(published));
     const answer = provider.callback();
     server.serve((request, response) => {
-      if (request.url?.startsWith('/interaction/') !== true) void answer(request, response);
-      else void interact(provider, request, response, accountId);
+      if (request.url?.startsWith('/interaction/') !== true) {
+        void answer(request, response);
+        return;
+      }
+      // What the provider of before has asked is unknown to the one that has taken its place: a person would begin again.
+      interact(provider, request, response, accountId).catch(() => {
+        response.writeHead(400).end();
+      });
     });
   };
   useKeys(...keys);
