@@ -1,8 +1,7 @@
 import { ejectStatements, plainSetting } from '../database/eject.ts';
 import { preludeVersion } from '../database/prelude-version.ts';
 import { AuthorizeError } from '../errors.ts';
-import { generateCustom } from './drizzle-kit.ts';
-import { readSoundSchema, type GenerateOptions } from './generate.ts';
+import { readSoundSchema, roomFor, type GenerateOptions } from './generate.ts';
 import {
   assertOneLine,
   isPlaceholder,
@@ -10,7 +9,6 @@ import {
   readMigrationsFolder,
   unfinishedMigrations,
   writeMigration,
-  type MigrationsFolder,
 } from './migrations-folder.ts';
 import { emptyState, renderHeader } from './migration-state.ts';
 import { accessChanged } from './rewrite.ts';
@@ -48,16 +46,7 @@ export function assertEjectable(options: GenerateOptions): void {
  */
 export function writeEjection(options: GenerateOptions): string {
   const authSchema = newAuthSchema(options.authSchema);
-  const room = (folder: MigrationsFolder) =>
-    folder.migrations.find((file) => isPlaceholder(file, ownNames.eject));
-  const read = (): MigrationsFolder => readMigrationsFolder(options.out, options.line);
-  if (room(read()) === undefined) generateCustom(options.kit, ownNames.eject);
-  const file = room(read());
-  if (file === undefined) {
-    throw new AuthorizeError('ERR_KIT_UNSUPPORTED', 'drizzle-kit made no room for the last migration', {
-      hint: 'Run `npx drizzle-kit check`.',
-    });
-  }
+  const file = roomFor(options, ownNames.eject);
   const words = [
     'the last migration of drizzle-authorize: policies, grants and roles stay as they are',
     `who asks is what the setting ${plainSetting} says, which whoever can send SQL can set`,

@@ -79,7 +79,7 @@ function ensurePrelude(options: GenerateOptions, model: AccessModel): GenerateRe
   if (version > 0) assertSameAuthSchema(model, folder.state);
   if (version === preludeVersion) return [];
   const writeOwn = (name: string, sql: string): GenerateReport => {
-    const file = folder.migrations.find((made) => isPlaceholder(made, name)) ?? makeRoom(options, name);
+    const file = roomFor(options, name);
     writeMigration(file, sql);
     return [`the auth schema written into ${file.path}`];
   };
@@ -201,6 +201,16 @@ function assertSameAuthSchema({ authSchema }: AccessModel, state: MigrationState
 function upgradeSql(state: MigrationState): string {
   const header = renderHeader({ ...state, prelude: preludeVersion }, upgradeWords(state.prelude));
   return `${header}\n${joinStatements(upgradeStatements(state.prelude, state.identityRoles, state.authSchema))}`;
+}
+
+/**
+ * An empty migration of ours: the one that an interrupted run has left, or a new one.
+ *
+ * @throws AuthorizeError `ERR_KIT_UNSUPPORTED` when drizzle-kit makes none
+ */
+export function roomFor(options: GenerateOptions, name: string): MigrationFile {
+  const { migrations } = readMigrationsFolder(options.out, options.line);
+  return migrations.find((made) => isPlaceholder(made, name)) ?? makeRoom(options, name);
 }
 
 function makeRoom(options: GenerateOptions, name: string): MigrationFile {

@@ -50,8 +50,3 @@ export function loadKitApi(name: string): unknown {
 export function filterOf(filter: string | readonly string[] | undefined): string[] | undefined {
   return filter === undefined ? undefined : [filter].flat();
 }
-
-/** A statement as migrations have it. */
-export function trimStatement(statement: string): string {
-  return statement.trim().replace(/;$/, '');
-}

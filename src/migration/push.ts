@@ -16,6 +16,7 @@ import type { AccessModel } from './access-model.ts';
 import { compareOn } from './comparison/compare.ts';
 import { readDatabaseAccess, type DatabaseAccess, type Held } from './comparison/database-access.ts';
 import type { Difference } from './comparison/differences.ts';
+import { escapeRegExp } from './escape-reg-exp.ts';
 import type { Grants, Privilege, TablePrivileges } from './grants.ts';
 import type { KitLine } from './kit-line.ts';
 import { preludeState, type MigrationState, type TableState } from './migration-state.ts';
@@ -281,14 +282,10 @@ function isConcerned(table: TableState, model: AccessModel, statements: readonly
       const known = classify(statement);
       if (known.kind === 'rename schema') return known.schema === table.schema;
       return new RegExp(
-        `^ALTER TABLE [^]*${escape(quoteIdentifier(table.name))} (RENAME TO|SET SCHEMA) `,
+        `^ALTER TABLE [^]*${escapeRegExp(quoteIdentifier(table.name))} (RENAME TO|SET SCHEMA) `,
       ).test(statement);
     })
   );
-}
-
-function escape(text: string): string {
-  return text.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`);
 }
 
 function grantsOf(held: readonly Held[]): Grants {

@@ -7,8 +7,13 @@ export const breakpoint = '--> statement-breakpoint';
 export function splitStatements(sql: string): readonly string[] {
   return sql
     .split(breakpoint)
-    .map((statement) => statement.trim().replace(/;$/, ''))
+    .map(trimStatement)
     .filter((statement) => statement !== '');
+}
+
+/** A statement without what stands around it, and without its semicolon. */
+export function trimStatement(statement: string): string {
+  return statement.trim().replace(/;$/, '');
 }
 
 /**

@@ -2,6 +2,7 @@ import pg from 'pg';
 
 import { quoteIdentifier } from '../../database/quote-identifier.ts';
 import type { TableAccess } from '../access-model.ts';
+import { escapeRegExp } from '../escape-reg-exp.ts';
 import { createPolicy, type PolicyDefinition } from '../policy-definition.ts';
 import { qualifiedName } from '../table-name.ts';
 
@@ -73,6 +74,6 @@ function withoutSchema(expression: string | undefined, { schema, name }: TableAc
 
 /** A name, in quotes or where it can be without. */
 function either(name: string): string {
-  const quoted = quoteIdentifier(name).replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`);
+  const quoted = escapeRegExp(quoteIdentifier(name));
   return /^[a-z_][a-z0-9_]*$/.test(name) ? `(?:${quoted}|\\b${name})` : quoted;
 }

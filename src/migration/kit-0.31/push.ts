@@ -3,7 +3,8 @@ import { stripVTControlCharacters } from 'node:util';
 import type { pushSchema as PushSchema } from 'drizzle-kit/api';
 
 import { AuthorizeError } from '../../errors.ts';
-import { filterOf, loadKitApi, trimStatement, type PushQuestion, type StructurePlan } from '../push-plan.ts';
+import { filterOf, loadKitApi, type PushQuestion, type StructurePlan } from '../push-plan.ts';
+import { trimStatement } from '../statements.ts';
 
 interface Api {
   readonly pushSchema: typeof PushSchema;

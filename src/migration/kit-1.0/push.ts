@@ -3,11 +3,11 @@ import type { NodePgDatabase } from 'drizzle-orm/node-postgres';
 import {
   filterOf,
   loadKitApi,
-  trimStatement,
   type PushConfig,
   type PushQuestion,
   type StructurePlan,
 } from '../push-plan.ts';
+import { trimStatement } from '../statements.ts';
 
 /** What drizzle-kit wants to be told before it says what it would do. */
 interface MissingHint {
