@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { AuthorizeError } from '../errors.ts';
 import type { GenerateOptions } from '../migration/generate.ts';
 import { findSchemaFiles } from '../migration/schema-files.ts';
 import { unwrapConfig } from './wrap-config.ts';
@@ -23,7 +25,10 @@ const built = fileURLToPath(new URL('..', import.meta.url));
 const specifier = /(\bfrom\s*|\bimport\s*\(\s*)(['"])drizzle-authorize\2/g;
 const refusals = /\b(AuthorizeError|isAuthorizeError|ErrorCode)\b/;
 
-/** @param config the file that drizzle-kit reads, and whether `withAuthorize()` has made what it exports */
+/**
+ * @param config the file that drizzle-kit reads, and whether `withAuthorize()` has made what it exports
+ * @throws AuthorizeError `ERR_USAGE` where it would write over a file of the project's
+ */
 export async function planEject(
   config: { readonly file: string; readonly wrapped: boolean },
   options: GenerateOptions,
@@ -40,14 +45,15 @@ export async function planEject(
 
   for (const file of findSchemaFiles(options.schema, process.cwd())) {
     const text = await readFile(file, 'utf8');
-    if (!specifier.test(text)) continue;
     const path = relative(process.cwd(), file);
     const target = relative(dirname(path), join(folder, 'index.js')).split(sep).join('/');
     const local = target.startsWith('.') ? target : `./${target}`;
-    changes.set(
-      path,
-      text.replaceAll(specifier, (_, before: string, quote: string) => `${before}${quote}${local}${quote}`),
+    const changed = text.replaceAll(
+      specifier,
+      (_, before: string, quote: string) => `${before}${quote}${local}${quote}`,
     );
+    if (changed === text) continue;
+    changes.set(path, changed);
     if (refusals.test(text)) byHand.push(`${path}: AuthorizeError and isAuthorizeError are gone`);
     if (/\bmemberOf\b/.test(text)) {
       byHand.push(
@@ -55,7 +61,16 @@ export async function planEject(
       );
     }
   }
-  return { changes, copies: await helpers(), byHand };
+  const copies = await helpers();
+  for (const [path, text] of copies) await refuseToOverwrite(path, text);
+  return { changes, copies, byHand };
+}
+
+async function refuseToOverwrite(path: string, text: string): Promise<void> {
+  if (!existsSync(path) || (await readFile(path, 'utf8')) === text) return;
+  throw new AuthorizeError('ERR_USAGE', `${path} is there already, and is not what eject would write`, {
+    hint: `Give the folder ${folder} another name first.`,
+  });
 }
 
 /** The schema entry of this package, which needs drizzle-orm alone, without what it exports of errors. */

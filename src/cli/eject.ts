@@ -62,11 +62,16 @@ export const eject: Command = {
 
     let migration = 'the last migration (authorize_eject)';
     if (!dryRun) {
-      migration = writeEjection(generate);
-      for (const [path, text] of [...plan.copies, ...plan.changes]) {
+      const write = async (path: string, text: string): Promise<void> => {
         await mkdir(dirname(path), { recursive: true });
         await writeFile(path, text);
-      }
+      };
+      // The config last: until then the command can be run again.
+      for (const [path, text] of [...plan.copies, ...plan.changes])
+        if (path !== file) await write(path, text);
+      migration = writeEjection(generate);
+      const unwrapped = plan.changes.get(file);
+      if (unwrapped !== undefined) await write(file, unwrapped);
     }
 
     const code = plan.byHand.length > 0 ? 1 : 0;
@@ -84,6 +89,7 @@ export const eject: Command = {
     print('Next:');
     print('  npx drizzle-kit migrate   once no application uses $withAuth or the gateway any more');
     print(`  set ${plainSetting} in each transaction, and let nobody else send SQL`);
+    print('  remove the package, authorize.config.ts and AUTHORIZE_KEY once nothing asks for them');
     return code;
   },
 };

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type pg from 'pg';
@@ -106,6 +106,33 @@ async function seenAs(claims: Record<string, unknown> | undefined): Promise<read
     return rows.map(({ body }) => body);
   });
 }
+
+it('leaves a project alone that has files where it would write, and finds every schema file', async () => {
+  await mkdir(join(project.folder, 'authorize'));
+  await project.write('authorize/index.js', '// mine');
+  const refused = await eject('--yes');
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain('authorize/index.js is there already');
+  expect(await text('authorize/index.js')).toBe('// mine');
+  expect(await text('drizzle.config.ts')).toContain('withAuthorize');
+
+  await rm(join(project.folder, 'authorize'), { recursive: true });
+  await mkdir(join(project.folder, 'db'));
+  const body = await text('schema.ts');
+  for (const name of ['a', 'b', 'c'])
+    await project.write(
+      `db/${name}.ts`,
+      `import { auth } from 'drizzle-authorize'; export const ${name} = auth;`,
+    );
+  await project.write('db/schema.ts', body);
+  await project.write(
+    'drizzle.config.ts',
+    (await text('drizzle.config.ts')).replace('./schema.ts', './db/*.ts'),
+  );
+  expect(JSON.parse((await eject('--dry-run', '--json')).stdout).changed).toEqual(
+    expect.arrayContaining(['db/a.ts', 'db/b.ts', 'db/c.ts', 'db/schema.ts']),
+  );
+});
 
 it('says what it would do, asks, and refuses a project that is not at rest', async () => {
   const [files, config] = [await project.files(), await text('drizzle.config.ts')];
