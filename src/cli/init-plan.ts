@@ -34,6 +34,8 @@ export interface InitPlan {
   readonly missingPackages: readonly string[];
   /** drizzle-kit's config cannot be wrapped, so that `drizzle-authorize generate` takes the place of drizzle-kit's. */
   readonly needsGenerate: boolean;
+  /** The second argument that `withAuthorize()` needs, as text; empty where it needs none. */
+  readonly withAuthorizeOptions: string;
 }
 
 /**
@@ -52,6 +54,7 @@ export async function planInit(adoption?: Adoption): Promise<InitPlan> {
     prelude: missingPackages.length === 0 ? planPrelude(config, schema) : undefined,
     missingPackages: missingPackages.map((name) => packages[name] ?? name),
     needsGenerate: drizzleConfig.path.endsWith('.json'),
+    withAuthorizeOptions: optionsText(adoption),
   };
 }
 

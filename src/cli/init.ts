@@ -59,7 +59,8 @@ export const init: Command = {
     const plan = await planInit(adoption);
     if (adoption !== undefined) {
       if (values.json !== true) for (const line of adoption.words) printWarning(line);
-      const asks = !dryRun && values.yes !== true && plan.files.some(({ text }) => text !== undefined);
+      const writes = plan.prelude !== undefined || plan.files.some(({ text }) => text !== undefined);
+      const asks = writes && !dryRun && values.yes !== true;
       if (asks && !(await confirm(`Prepare this project for the database '${adoption.database}'?`, '--yes')))
         return 1;
     }
@@ -98,15 +99,18 @@ function summaryOf(plan: InitPlan, prelude: string | undefined): object {
     written: [...pathsOf('write'), ...(prelude === undefined ? [] : [prelude])],
     changed: pathsOf('change'),
     kept: pathsOf('keep'),
-    byHand: pathsOf('by hand').map((file) => ({ file, lines: wrapByHand })),
+    byHand: pathsOf('by hand').map((file) => ({ file, lines: wrapByHand(plan) })),
     next: nextCommands(plan).map(({ command }) => command),
   };
 }
 
-const wrapByHand = [
-  `import { withAuthorize } from 'drizzle-authorize/kit';`,
-  'export default withAuthorize(…); // around what the file exports now',
-];
+function wrapByHand({ withAuthorizeOptions }: InitPlan): readonly string[] {
+  const second = withAuthorizeOptions === '' ? '' : `, ${withAuthorizeOptions}`;
+  return [
+    `import { withAuthorize } from 'drizzle-authorize/kit';`,
+    `export default withAuthorize(…${second}); // around what the file exports now`,
+  ];
+}
 
 function printPlan(plan: InitPlan, prelude: string | undefined, dryRun: boolean): void {
   const would = dryRun ? 'would be ' : '';
@@ -116,7 +120,7 @@ function printPlan(plan: InitPlan, prelude: string | undefined, dryRun: boolean)
       printDone(`${path} ${would}changed: ${changes[path] ?? 'wrapped in withAuthorize()'}`);
     else if (action === 'by hand') {
       printWarning(`${path} is written in a way of its own; change it by hand:`);
-      for (const line of wrapByHand) print(`    ${line}`);
+      for (const line of wrapByHand(plan)) print(`    ${line}`);
     }
   }
   if (prelude !== undefined) printDone(`${prelude} ${would}written`);

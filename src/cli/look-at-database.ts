@@ -27,6 +27,8 @@ interface Facts {
   /** Who owns the schema `auth`, if there is one. */
   readonly owner: string | null;
   readonly userId: boolean;
+  /** Which of the names that the auth schema can have are those of schemas. */
+  readonly there: readonly string[];
   readonly tables: number;
   readonly foreign: number;
   readonly defaults: string | null;
@@ -35,6 +37,7 @@ interface Facts {
 const facts = `
   SELECT current_database() AS database, current_setting('server_version_num')::int AS server, current_user::text AS role,
     (SELECT nspowner::regrole::text FROM pg_catalog.pg_namespace WHERE nspname = 'auth') AS owner,
+    ARRAY(SELECT nspname::text FROM pg_catalog.pg_namespace WHERE nspname = ANY ($2) ORDER BY nspname DESC) AS there,
     EXISTS (SELECT FROM pg_catalog.pg_proc WHERE proname = 'user_id'
       AND pronamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'auth')) AS "userId",
     tables.n AS tables, tables.other AS foreign,
@@ -59,7 +62,7 @@ export async function lookAtDatabase(ownerUrl: string, harden: boolean): Promise
   return withConnection(ownerUrl, '--url', async (client) => {
     await client.query('BEGIN TRANSACTION READ ONLY');
     try {
-      const { rows } = await client.query<Facts>(facts, [identityRoles]);
+      const { rows } = await client.query<Facts>(facts, [identityRoles, [defaultAuthSchema, otherName]]);
       const [found] = rows;
       if (found === undefined)
         throw new AuthorizeError('ERR_DATABASE_UNREACHABLE', 'the database gave no answer');
@@ -69,12 +72,15 @@ export async function lookAtDatabase(ownerUrl: string, harden: boolean): Promise
         await findTaken(client, otherName, []),
       ];
       if (auth.schema && other.schema) throw schemaTaken(otherName);
-      const authSchema = auth.schema ? otherName : defaultAuthSchema;
+      // One that is there and not taken is ours.
+      const ours = found.there.find((name) => !(name === otherName ? other : auth).schema);
+      const authSchema = ours ?? (auth.schema ? otherName : defaultAuthSchema);
       const adoption = {
         database: found.database,
         authSchema,
         keepDefaultPrivileges: !harden,
-        takenRoles: auth.roles,
+        // Migrations that were applied use the roles themselves.
+        takenRoles: ours === undefined ? auth.roles : [],
       };
       return { ...adoption, words: wordsOf(found, adoption) };
     } finally {

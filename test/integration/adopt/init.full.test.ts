@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -72,10 +72,27 @@ it('says what it found and what becomes of it, asks, and leads to a database in 
     expect.objectContaining({ place: 'public.settings', kind: 'open without a policy' }),
   ]);
 
-  // Once more: nothing to ask, nothing to do.
+  // Once more: nothing to ask, nothing to do, and roles that the migrations use are nobody else's.
   const again = await init();
   expect(again).toMatchObject({ code: 0 });
   expect(again.stdout).toContain('nothing to do');
+  expect(again.stdout).not.toContain('is in use');
+});
+
+it('asks before it writes the first migration alone, and says all that a config needs that is changed by hand', async () => {
+  await runAsOwner(database.url, ['CREATE SCHEMA auth']);
+  await init('--yes');
+  await rm(join(folder.path, 'drizzle'), { recursive: true });
+  expect(await init()).toMatchObject({ code: 2, stderr: expect.stringContaining('pass --yes') });
+  await writeFile(
+    join(folder.path, 'drizzle.config.ts'),
+    `const config = { dialect: 'postgresql' as const, schema: './schema.ts', out: './drizzle' };\nexport default config;\n`,
+  );
+  const byHand = await init('--yes');
+  expect(byHand.code).toBe(1);
+  expect(byHand.stdout).toContain(
+    `export default withAuthorize(…, { authSchema: 'authorize', keepDefaultPrivileges: true });`,
+  );
 });
 
 it('takes the usual name and closes defaults, if asked to, where nobody is in the way', async () => {
