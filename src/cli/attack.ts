@@ -1,7 +1,9 @@
 import { attackDatabase, type AttackReport, type AttackResult } from '../attacks/attack-database.ts';
 import type { Tier } from '../attacks/attack.ts';
 import { attacks } from '../attacks/attacks.ts';
+import { defaultAuthSchema } from '../auth-schema.ts';
 import { AuthorizeError } from '../errors.ts';
+import { authSchemaOf } from './auth-schema.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
 import { readEnvironment } from './env-file.ts';
 import { ownerUrlOf } from './owner-url.ts';
@@ -58,9 +60,11 @@ export const attack: Command = {
     const stop = listenForStop();
     let report: AttackReport;
     try {
+      const ownerUrl = ownerUrlOf(values['owner-url'], environment);
+      await assertUsualAuthSchema(ownerUrl, environment);
       report = await attackDatabase({
         url: loginUrlOf(values.url, environment),
-        ownerUrl: ownerUrlOf(values['owner-url'], environment),
+        ownerUrl,
         role: values.role,
         key: environment.AUTHORIZE_KEY,
         allowChanges: values['allow-changes'] === true,
@@ -86,6 +90,19 @@ export const attack: Command = {
       : 0;
   },
 };
+
+// What is attacked has policies and attacks that name it.
+async function assertUsualAuthSchema(
+  ownerUrl: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  const authSchema = await authSchemaOf(ownerUrl, undefined, environment);
+  if (authSchema === defaultAuthSchema) return;
+  throw new AuthorizeError(
+    'ERR_AUTH_SCHEMA',
+    `attack knows an auth schema of the name ${defaultAuthSchema} alone, and this one is called ${authSchema}`,
+  );
+}
 
 function loginUrlOf(
   option: string | undefined,
