@@ -140,6 +140,7 @@ export function parseHeader(sql: string, file: string): MigrationState | undefin
     throw new AuthorizeError(
       'ERR_KIT_UNSUPPORTED',
       `${file} was written by a newer release of drizzle-authorize`,
+      { hint: 'Install that release here, too.' },
     );
   }
   if (isState(state)) return state;

@@ -11,6 +11,7 @@ import { emptySnapshot } from '../../../src/migration/snapshot.ts';
 import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
 import { runAsOwner } from '../../support/sealed-database.ts';
 import { createPeople, type People } from './people.ts';
+import { snapshotOf } from './snapshot-of.ts';
 
 const numbers = pgSequence('numbers');
 const notes = pgTable(
@@ -38,15 +39,7 @@ const model = readAccessModel([numbers, notes, words]);
 const { sql: migration } = rewriteMigration({
   statements: made,
   before: emptySnapshot,
-  after: {
-    ...emptySnapshot,
-    tables: new Map(
-      model.tables.map(({ schema, name, columns }) => [
-        `"${schema}"."${name}"`,
-        { schema, name, columns, content: name, policies: [], rowSecurity: false, sequences: false },
-      ]),
-    ),
-  },
+  after: snapshotOf(model),
   previous: preludeState(model.identityRoles),
   model,
 });

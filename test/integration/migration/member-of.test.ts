@@ -13,6 +13,7 @@ import { preludeState } from '../../../src/migration/migration-state.ts';
 import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
 import { runAsOwner } from '../../support/sealed-database.ts';
 import { createPeople, type People } from './people.ts';
+import { snapshotOf } from './snapshot-of.ts';
 
 const members = pgTable(
   'members',
@@ -78,15 +79,7 @@ beforeAll(async () => {
   const { sql } = rewriteMigration({
     statements: [],
     before: emptySnapshot,
-    after: {
-      ...emptySnapshot,
-      tables: new Map(
-        model.tables.map(({ schema, name, columns }) => [
-          `"${schema}"."${name}"`,
-          { schema, name, columns, content: name, policies: [], rowSecurity: false, sequences: false },
-        ]),
-      ),
-    },
+    after: snapshotOf(model),
     previous: preludeState(model.identityRoles),
     model,
   });
