@@ -15,6 +15,7 @@ import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
 import { readAccessCatalog, type AccessCatalog } from './access-catalog.ts';
 import { query } from './catalog.ts';
 import { declaredAccess } from './declared-access.ts';
+import { writePrelude } from './prelude.ts';
 import type { Project } from './project.ts';
 
 export interface ComparisonOptions {
@@ -93,6 +94,7 @@ async function readFromScratch(project: Project, setup: readonly string[]): Prom
   const copy = await project.copy();
   const database = await createDatabase('scratch', { owner: 'ordinary' });
   try {
+    await writePrelude(copy);
     await copy.generate();
     for (const statement of setup) await query(database.url, statement);
     await applyMigrations(copy, database.url);

@@ -11,6 +11,7 @@ import { withClient } from '../../support/sealed-database.ts';
 import { applyMigrations, expectCatalogsEqualSchema, loadAccessModel } from './catalog-equals-schema.ts';
 import { query } from './catalog.ts';
 import { createExposureMeter, opened, type Exposure } from './exposure.ts';
+import { writePrelude } from './prelude.ts';
 import { createProject, type Project } from './project.ts';
 import { seedRows } from './seed-rows.ts';
 import type { Answer } from './terminal.ts';
@@ -165,25 +166,6 @@ function offers(option: string, pair: string): boolean {
   const words = /^(.*) › (.*?) rename/.exec(option)?.slice(1);
   const names = pair.split(' › ');
   return words?.every((word, index) => word === names[index] || word.endsWith(`.${names[index]}`)) === true;
-}
-
-// The first migration is the same everywhere: made once, it saves each project two runs of drizzle-kit.
-let prelude: Promise<Readonly<Record<string, string>>> | undefined;
-
-async function writePrelude(project: Project): Promise<void> {
-  prelude ??= generatePrelude();
-  await project.addMigrations(await prelude);
-}
-
-async function generatePrelude(): Promise<Readonly<Record<string, string>>> {
-  const project = await createProject();
-  try {
-    await project.schema('');
-    await project.generate();
-    return await project.files();
-  } finally {
-    await project.remove();
-  }
 }
 
 // The wrapper of drizzle.config.ts keeps still in processes that it has started itself.
