@@ -7,6 +7,7 @@ import { readSoundSchema } from '../migration/generate.ts';
 import { kitLine } from '../migration/kit-line.ts';
 import { emptyState, stateOf, type MigrationState } from '../migration/migration-state.ts';
 import { readMigrationsFolder, type MigrationsFolder } from '../migration/migrations-folder.ts';
+import { emptySnapshot, type Snapshot } from '../migration/snapshot.ts';
 import { parseOptions, type Command, type ExitCode } from './command.ts';
 import { readDrizzleConfig } from './drizzle-config.ts';
 import { print } from './terminal.ts';
@@ -38,10 +39,10 @@ export const diff: Command = {
     const model = readSoundSchema(schemaOptions(config));
     const { version } = findKit(process.cwd());
     const folder = readMigrationsFolder(config.out ?? 'drizzle', kitLine(version));
-    const { name, state } = since(folder, values.since);
+    const { name, state, tables } = since(folder, values.since);
     const changes = [
       ...(state.prelude > 0 ? upgradeWords(state.prelude) : []),
-      ...changeWords(state, stateOf(model, state)),
+      ...changeWords(state, stateOf(model, state), tables),
     ];
     if (values.json === true) print(JSON.stringify({ since: name, changes }));
     else for (const line of changes) print(line);
@@ -49,12 +50,18 @@ export const diff: Command = {
   },
 };
 
+interface Since {
+  readonly name: string | null;
+  readonly state: MigrationState;
+  readonly tables: Snapshot['tables'];
+}
+
 /** What the migrations up to one of them, and with it, have put into the database. */
-function since(
-  { migrations, state }: MigrationsFolder,
-  name: string | undefined,
-): { readonly name: string | null; readonly state: MigrationState } {
-  if (name === undefined) return { name: migrations.at(-1)?.tag ?? null, state };
+function since({ migrations, state }: MigrationsFolder, name: string | undefined): Since {
+  if (name === undefined) {
+    const newest = migrations.at(-1);
+    return { name: newest?.tag ?? null, state, tables: (newest?.snapshot ?? emptySnapshot).tables };
+  }
   const index = migrations.findIndex(({ tag }) => tag === name || tag.startsWith(`${name}_`));
   const found = migrations[index];
   if (found === undefined) {
@@ -63,5 +70,5 @@ function since(
     });
   }
   const last = migrations.slice(0, index + 1).findLast((migration) => migration.state);
-  return { name: found.tag, state: last?.state ?? emptyState };
+  return { name: found.tag, state: last?.state ?? emptyState, tables: found.snapshot.tables };
 }

@@ -1,3 +1,4 @@
+import { defaultAuthSchema } from '../auth-schema.ts';
 import { derivedPrivilege, type DerivedAccess } from './derived-access.ts';
 import { privilegesFor, type Privilege, type TablePrivileges } from './grants.ts';
 import type { MigrationState, PolicyState, TableState } from './migration-state.ts';
@@ -6,8 +7,15 @@ import { compareText, qualifiedName } from './table-name.ts';
 /**
  * What changes about access between two states, one line each, for whoever reviews it: by role, table and command,
  * whether it is granted, widened, narrowed, revoked or rewritten, and by what.
+ *
+ * @param tables drizzle-kit's tables before the change, by qualified name: those that no state knows were there
+ * before us, with privileges of their own
  */
-export function changeWords(previous: MigrationState, next: MigrationState): readonly string[] {
+export function changeWords(
+  previous: MigrationState,
+  next: MigrationState,
+  tables: Pick<ReadonlySet<string>, 'has'>,
+): readonly string[] {
   const [before, after] = [byName(previous), byName(next)];
   const keys = [...new Set([...before.keys(), ...after.keys()])].toSorted(compareText);
   const lines = [
@@ -17,7 +25,9 @@ export function changeWords(previous: MigrationState, next: MigrationState): rea
     ...missing(previous.identityRoles, next.identityRoles).map(
       (role) => `${role}: is no identity role any more`,
     ),
-    ...keys.flatMap((key) => wordsOfTable(before.get(key), after.get(key))),
+    ...keys.flatMap((key) => wordsOfTable(before.get(key), after.get(key), tables.has(key))),
+    ...wordsOfFunctions(next, previous, 'granted'),
+    ...wordsOfFunctions(previous, next, 'revoked'),
     ...wordsOfDerived(next.derived, previous.derived, 'granted'),
     ...wordsOfDerived(previous.derived, next.derived, 'revoked'),
   ];
@@ -47,7 +57,25 @@ function wordsOfDerived(
   });
 }
 
-function wordsOfTable(was: TableState | undefined, becomes: TableState | undefined): readonly string[] {
+/** The functions of policies, which read with their owner's rights what their caller belongs to. */
+function wordsOfFunctions(
+  { functions = {}, authSchema = defaultAuthSchema }: MigrationState,
+  other: MigrationState,
+  verb: string,
+): readonly string[] {
+  return Object.entries(functions).flatMap(([name, grantees]) =>
+    missing(grantees, other.functions?.[name] ?? []).map(
+      (role) => `${who(role)}: EXECUTE on the function ${authSchema}.${name}() ${verb}`,
+    ),
+  );
+}
+
+/** @param there drizzle-kit had the table before */
+function wordsOfTable(
+  was: TableState | undefined,
+  becomes: TableState | undefined,
+  there: boolean,
+): readonly string[] {
   const { schema, name } = becomes ?? was ?? { schema: '', name: '' };
   const place = `${schema}.${name}`;
   if (becomes === undefined) return [`${place}: goes, and all access with it`];
@@ -57,6 +85,10 @@ function wordsOfTable(was: TableState | undefined, becomes: TableState | undefin
     .flatMap((role) =>
       wordsOfRole(role, place, { was: accessOf(was, role), becomes: accessOf(becomes, role) }),
     );
+  // From a table that is new there is nothing to take.
+  if (there && was === undefined) {
+    lines.unshift(`${place}: what everybody and the identity roles were given on it before is taken back`);
+  }
   if (becomes.forced && !was?.forced) lines.push(`${place}: binds its owner, too`);
   if (was?.forced && !becomes.forced) lines.push(`${place}: binds its owner no more`);
   const lost = Object.keys(was?.policies ?? {}).length > 0 && Object.keys(becomes.policies).length === 0;

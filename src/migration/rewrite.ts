@@ -112,7 +112,7 @@ export function rewriteMigration(input: MigrationInput): Migration {
   ];
 
   return {
-    sql: `${renderHeader(state, changeWords(previous, state))}\n${joinStatements(statements)}`,
+    sql: `${renderHeader(state, changeWords(previous, state, input.before.tables))}\n${joinStatements(statements)}`,
     state,
     policies: policies.length,
     grants: remaining.reduce((sum, table) => sum + countGrants(table.next?.grants ?? {}), derived.grants),

@@ -5,7 +5,13 @@ import { expect, it } from 'vitest';
 import { readAccessModel } from '../../../src/migration/access-model.ts';
 import { changeWords } from '../../../src/migration/change-words.ts';
 import { preludeState, stateOf } from '../../../src/migration/migration-state.ts';
-import { anonymousRole, authenticatedRole, selectPolicy, updatePolicy } from '../../../src/index.ts';
+import {
+  anonymousRole,
+  authenticatedRole,
+  memberOf,
+  selectPolicy,
+  updatePolicy,
+} from '../../../src/index.ts';
 
 const todos = pgTable('todos', { a: text(), b: text(), c: text() });
 const none = preludeState(['authenticated', 'anonymous']);
@@ -17,7 +23,7 @@ function words(before: readonly PgPolicy[] | undefined, after: readonly PgPolicy
       previous,
     );
   const previous = before === undefined ? none : stateWith(before);
-  return changeWords(previous, stateWith(after, previous));
+  return changeWords(previous, stateWith(after, previous), new Set());
 }
 
 const view = (using = 'true'): PgPolicy =>
@@ -111,4 +117,31 @@ it.each<[string, readonly PgPolicy[] | undefined, readonly PgPolicy[], readonly 
   ],
 ])('says what changes for whom: %s', (_what, before, after, expected) => {
   expect(words(before, after)).toEqual(expected);
+});
+
+it('says what becomes of a table that was there before us', () => {
+  const [before, there] = [none, new Set(['"public"."todos"'])];
+  const after = stateOf(readAccessModel([todos]), before);
+  expect(changeWords(before, after, there)).toEqual([
+    'public.todos: what everybody and the identity roles were given on it before is taken back',
+  ]);
+  expect(changeWords(after, after, there)).toEqual(['nobody gains or loses access']);
+});
+
+it('names the functions that say what somebody belongs to', () => {
+  const members = pgTable('members', { userId: text(), team: text() });
+  const projects = pgTable('projects', { team: text() }, (table) => [
+    selectPolicy('members', {
+      to: authenticatedRole,
+      using: memberOf(table.team, { user: members.userId, group: members.team }),
+    }),
+  ]);
+  const state = stateOf(readAccessModel([members, projects]), none);
+  const [name] = Object.keys(state.functions ?? {});
+  expect(changeWords(none, state, new Set())).toContain(
+    `authenticated: EXECUTE on the function auth.${name}() granted`,
+  );
+  expect(changeWords(state, none, new Set())).toContain(
+    `authenticated: EXECUTE on the function auth.${name}() revoked`,
+  );
 });
