@@ -40,7 +40,11 @@ export default defineConfig({
         plugins: [secondLine()],
         test: {
           name: 'full-1.0',
-          include: ['test/integration/migration/{*.full,create}.test.ts', 'test/drizzle-1.0/*.full.test.ts'],
+          include: [
+            'test/integration/migration/{*.full,create}.test.ts',
+            'test/integration/adopt/pull.full.test.ts',
+            'test/drizzle-1.0/*.full.test.ts',
+          ],
           exclude: ['test/integration/migration/journal.full.test.ts'],
           globalSetup: ['test/support/global-setup.ts', 'test/drizzle-1.0/global-setup.ts'],
           testTimeout: 300_000,

@@ -11,6 +11,7 @@ import { findKit, parseArguments } from '../migration/drizzle-kit.ts';
 import { generateOptions, requirePostgres, requireSchema } from '../migration/generate-options.ts';
 import { readSchema, type GenerateOptions } from '../migration/generate.ts';
 import { readMigrationsFolder } from '../migration/migrations-folder.ts';
+import { applicablePull } from '../migration/pulled-migration.ts';
 import { findSchemaFiles } from '../migration/schema-files.ts';
 import { findDrizzleConfig, readDrizzleConfig, type DrizzleConfig } from './drizzle-config.ts';
 import { optionsText, type Adoption } from './look-at-database.ts';
@@ -24,6 +25,8 @@ export interface FileStep {
   readonly action: 'write' | 'change' | 'keep' | 'by hand';
   /** The whole new text, of `write` and `change`. */
   readonly text?: string;
+  /** What is changed, of `change`. */
+  readonly how?: string;
 }
 
 export interface InitPlan {
@@ -49,9 +52,16 @@ export async function planInit(adoption?: Adoption): Promise<InitPlan> {
   const { step: drizzleConfig, config } = await planDrizzleConfig(adoption);
   const schema = planSchema(config, adoption);
   const missingPackages = Object.keys(packages).filter((name) => !isInstalled(name));
+  const migrations = missingPackages.length === 0 ? planMigrations(config, schema) : undefined;
   return {
-    files: [schema, drizzleConfig, planAuthorizeConfig(), await planGitignore()],
-    prelude: missingPackages.length === 0 ? planPrelude(config, schema) : undefined,
+    files: [
+      schema,
+      drizzleConfig,
+      planAuthorizeConfig(),
+      await planGitignore(),
+      ...(migrations?.pulled ?? []),
+    ],
+    prelude: migrations?.prelude,
     missingPackages: missingPackages.map((name) => packages[name] ?? name),
     needsGenerate: drizzleConfig.path.endsWith('.json'),
     withAuthorizeOptions: optionsText(adoption),
@@ -155,14 +165,25 @@ async function planGitignore(): Promise<FileStep> {
   if (ignoresEnv.test(text)) return { path, action: 'keep' };
   const newLine = text.includes('\r\n') ? '\r\n' : '\n';
   const separator = text === '' || text.endsWith('\n') ? '' : newLine;
-  return { path, action: 'change', text: `${text}${separator}.env${newLine}` };
+  return { path, action: 'change', text: `${text}${separator}.env${newLine}`, how: '.env added' };
 }
 
-function planPrelude(config: DrizzleConfig, schema: FileStep): GenerateOptions | undefined {
+interface MigrationsPlan {
+  readonly prelude: GenerateOptions | undefined;
+  readonly pulled: readonly FileStep[];
+}
+
+function planMigrations(config: DrizzleConfig, schema: FileStep): MigrationsPlan {
   const kit = { ...findKit(process.cwd()), ...parseArguments(['generate']) };
   const options = generateOptions(config, kit);
-  if (readMigrationsFolder(options.out, options.line).state.prelude > 0) return undefined;
+  const { migrations, state } = readMigrationsFolder(options.out, options.line);
+  const how = 'makes what drizzle-kit pull found, where it is not there yet';
+  const pulled = migrations.flatMap(({ path, sql }): readonly FileStep[] => {
+    const text = applicablePull(sql);
+    return text === undefined ? [] : [{ path, action: 'change', text, how }];
+  });
+  if (state.prelude > 0) return { prelude: undefined, pulled };
   // What cannot be read is said before anything is written.
   if (schema.action === 'keep') readSchema(options);
-  return options;
+  return { prelude: options, pulled };
 }

@@ -114,10 +114,9 @@ function wrapByHand({ withAuthorizeOptions }: InitPlan): readonly string[] {
 
 function printPlan(plan: InitPlan, prelude: string | undefined, dryRun: boolean): void {
   const would = dryRun ? 'would be ' : '';
-  for (const { path, action } of plan.files) {
+  for (const { path, action, how } of plan.files) {
     if (action === 'write') printDone(`${path} ${would}written`);
-    else if (action === 'change')
-      printDone(`${path} ${would}changed: ${changes[path] ?? 'wrapped in withAuthorize()'}`);
+    else if (action === 'change') printDone(`${path} ${would}changed: ${how}`);
     else if (action === 'by hand') {
       printWarning(`${path} is written in a way of its own; change it by hand:`);
       for (const line of wrapByHand(plan)) print(`    ${line}`);
@@ -132,8 +131,6 @@ function printPlan(plan: InitPlan, prelude: string | undefined, dryRun: boolean)
   const width = Math.max(...commands.map(({ command }) => command.length));
   for (const { command, why } of commands) print(`  ${command.padEnd(width)}   ${why}`.trimEnd());
 }
-
-const changes: Readonly<Record<string, string>> = { '.gitignore': '.env added' };
 
 interface NextCommand {
   readonly command: string;
