@@ -18,16 +18,12 @@ import { optionsText, type Adoption } from './look-at-database.ts';
 import { starterAuthorizeConfig, starterDrizzleConfig, starterSchema } from './starter-files.ts';
 import { wrapConfig } from './wrap-config.ts';
 
-/** What becomes of one file. */
-export interface FileStep {
-  readonly path: string;
-  /** `by hand`: we do not dare. */
-  readonly action: 'write' | 'change' | 'keep' | 'by hand';
-  /** The whole new text, of `write` and `change`. */
-  readonly text?: string;
-  /** What is changed, of `change`. */
-  readonly how?: string;
-}
+/** What becomes of one file, with the whole new text. `by hand`: we do not dare. */
+export type FileStep = { readonly path: string } & (
+  | { readonly action: 'keep' | 'by hand' }
+  | { readonly action: 'write'; readonly text: string }
+  | { readonly action: 'change'; readonly text: string; readonly how: string }
+);
 
 export interface InitPlan {
   readonly files: readonly FileStep[];
@@ -113,7 +109,10 @@ async function planDrizzleConfig(
   const text = wrapConfig(await readFile(path, 'utf8'), optionsText(adoption));
   return {
     config: withOptions(config, withAuthorizeOptions(adoption)),
-    step: text === undefined ? { path, action: 'by hand' } : { path, action: 'change', text },
+    step:
+      text === undefined
+        ? { path, action: 'by hand' }
+        : { path, action: 'change', text, how: 'wrapped in withAuthorize()' },
   };
 }
 

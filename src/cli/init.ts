@@ -59,8 +59,8 @@ export const init: Command = {
     const plan = await planInit(adoption);
     if (adoption !== undefined) {
       if (values.json !== true) for (const line of adoption.words) printWarning(line);
-      const writes = plan.prelude !== undefined || plan.files.some(({ text }) => text !== undefined);
-      const asks = writes && !dryRun && values.yes !== true;
+      const idle = plan.prelude === undefined && !plan.files.some(writes);
+      const asks = !idle && !dryRun && values.yes !== true;
       if (asks && !(await confirm(`Prepare this project for the database '${adoption.database}'?`, '--yes')))
         return 1;
     }
@@ -79,11 +79,15 @@ export const init: Command = {
 // What is not written yet has no number.
 const newPrelude = 'the first migration (authorize_prelude)';
 
-async function carryOut({ path, action, text }: FileStep): Promise<void> {
-  if (text === undefined) return;
-  await mkdir(dirname(path), { recursive: true });
+function writes(step: FileStep): step is Extract<FileStep, { readonly text: string }> {
+  return step.action === 'write' || step.action === 'change';
+}
+
+async function carryOut(step: FileStep): Promise<void> {
+  if (!writes(step)) return;
+  await mkdir(dirname(step.path), { recursive: true });
   // What has come into being since we looked is not ours to overwrite.
-  await writeFile(path, text, { flag: action === 'write' ? 'wx' : 'w' });
+  await writeFile(step.path, step.text, { flag: step.action === 'write' ? 'wx' : 'w' });
 }
 
 function preparePrelude(generate: GenerateOptions): string {
@@ -114,11 +118,11 @@ function wrapByHand({ withAuthorizeOptions }: InitPlan): readonly string[] {
 
 function printPlan(plan: InitPlan, prelude: string | undefined, dryRun: boolean): void {
   const would = dryRun ? 'would be ' : '';
-  for (const { path, action, how } of plan.files) {
-    if (action === 'write') printDone(`${path} ${would}written`);
-    else if (action === 'change') printDone(`${path} ${would}changed: ${how}`);
-    else if (action === 'by hand') {
-      printWarning(`${path} is written in a way of its own; change it by hand:`);
+  for (const step of plan.files) {
+    if (step.action === 'write') printDone(`${step.path} ${would}written`);
+    else if (step.action === 'change') printDone(`${step.path} ${would}changed: ${step.how}`);
+    else if (step.action === 'by hand') {
+      printWarning(`${step.path} is written in a way of its own; change it by hand:`);
       for (const line of wrapByHand(plan)) print(`    ${line}`);
     }
   }
