@@ -49,7 +49,8 @@ const facts = `
         AND (held.grantee = 0 OR role.rolname = ANY ($1))) AS defaults
   FROM (SELECT count(*)::int AS n, count(*) FILTER (WHERE relowner <> current_user::regrole)::int AS other
     FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE relkind IN ('r', 'p') AND nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_') AS tables`;
+    WHERE relkind IN ('r', 'p') AND nspname NOT IN ('pg_catalog', 'information_schema', 'drizzle') AND nspname !~ '^pg_'
+      AND coalesce(obj_description(pg_namespace.oid, 'pg_namespace'), '') !~ '^drizzle-authorize prelude [0-9]+$') AS tables`;
 
 /**
  * Looks at a database that is to be adopted, in a transaction that can change nothing.

@@ -77,6 +77,7 @@ it('says what it found and what becomes of it, asks, and leads to a database in 
   expect(again).toMatchObject({ code: 0 });
   expect(again.stdout).toContain('nothing to do');
   expect(again.stdout).not.toContain('is in use');
+  expect(again.stdout).toContain('! 4 tables are there');
 });
 
 it('asks before it writes the first migration alone, and says all that a config needs that is changed by hand', async () => {
