@@ -35,7 +35,8 @@ function forgetOwnFiles(cache: Record<string, unknown>): void {
   }
 }
 
-function reasonOf(cause: unknown): string {
+/** Why a file could not be evaluated, in a few words and with the place of a mistake in its text. */
+export function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return 'it throws something that is no error';
   // Thrown by JSON.parse, whose message quotes what it was given: a secret, perhaps.
   if (cause.name === 'SyntaxError') return 'it throws a SyntaxError';

@@ -3,6 +3,7 @@ import { join, relative, resolve, sep } from 'node:path';
 
 import { createJiti } from 'jiti';
 
+import { reasonOf } from '../config/evaluate-file.ts';
 import { AuthorizeError } from '../errors.ts';
 import { compileGlob, literalPrefix } from './glob.ts';
 
@@ -42,10 +43,9 @@ export function loadSchemaFiles(files: readonly string[]): readonly unknown[] {
       const exported: unknown = load(file);
       return typeof exported === 'object' && exported !== null ? Object.values(exported) : [];
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
       throw new AuthorizeError(
         'ERR_SCHEMA_UNREADABLE',
-        `the schema file ${relative(process.cwd(), file)} could not be loaded: ${reason.trim().split('\n')[0]}`,
+        `the schema file ${relative(process.cwd(), file)} could not be loaded: ${reasonOf(cause)}`,
         { cause },
       );
     }

@@ -296,9 +296,15 @@ describe('init refuses, and writes nothing,', () => {
       plainConfig.replace('./db/*.ts', './broken.ts'),
       'the schema file broken.ts could not be loaded: nothing is not defined (ERR_SCHEMA_UNREADABLE)',
     ],
+    [
+      'a schema with a mistake in it',
+      plainConfig.replace('./db/*.ts', './mistaken.ts'),
+      'the schema file mistaken.ts could not be loaded: Unexpected token (1:18) (ERR_SCHEMA_UNREADABLE)',
+    ],
   ])('%s', async (_, config, message) => {
     await write('drizzle.config.ts', config);
     await write('broken.ts', 'export const a = nothing();');
+    await write('mistaken.ts', 'export const a = (;');
     const before = await files();
     const { code, stdout, stderr } = await init();
     expect([code, stdout]).toEqual([1, '']);
