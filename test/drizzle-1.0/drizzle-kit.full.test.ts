@@ -33,8 +33,7 @@ function table(name: string, policy = 'view', using = 'authUid(t.userId)'): stri
 
 /** The command line out of the tarball, on drizzle-orm 1.0. */
 function command(...args: readonly string[]): Promise<RunResult> {
-  const main = join(project.folder, 'node_modules/drizzle-authorize/dist/cli/main.js');
-  return run(process.execPath, [main, ...args], project.folder);
+  return project.authorize(args);
 }
 
 it('migrations of two branches are refused until one of them is made anew on top of the other', async () => {

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
-import { run } from '../../support/npm.ts';
 import { runAsOwner, withClient } from '../../support/sealed-database.ts';
 import { createProject, type Project, type RunResult } from '../migration/project.ts';
 
@@ -37,16 +36,7 @@ afterEach(async () => {
 });
 
 const command = (...args: readonly string[]): Promise<RunResult> =>
-  run(
-    'env',
-    [
-      `DATABASE_URL=${database.url}`,
-      process.execPath,
-      join(project.folder, 'node_modules/drizzle-authorize/dist/cli/main.js'),
-      ...args,
-    ],
-    project.folder,
-  );
+  project.authorize(args, { DATABASE_URL: database.url });
 
 it('makes of what drizzle-kit pull has written a migration for the database that is there, and for a new one', async () => {
   const pulled = await project.kit(['pull'], { DATABASE_URL: database.url });

@@ -5,10 +5,9 @@ import type pg from 'pg';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { clusterUrl, createDatabase, type TestDatabase } from '../../support/cluster.ts';
-import { run, type RunResult } from '../../support/npm.ts';
 import { runAsOwner, withClient } from '../../support/sealed-database.ts';
 import { readAccessCatalog } from './access-catalog.ts';
-import { createProject, type Project } from './project.ts';
+import { createProject, type Project, type RunResult } from './project.ts';
 
 const schema = `
 export const members = pgTable('e_members', { userId: text('user_id'), orgId: integer('org_id') });
@@ -36,11 +35,7 @@ afterEach(async () => {
   await project?.remove();
 });
 
-// As it is installed there, with its own line of drizzle-orm.
-const eject = (...args: readonly string[]): Promise<RunResult> => {
-  const command = join(project.folder, 'node_modules/drizzle-authorize/dist/cli/main.js');
-  return run(process.execPath, [command, 'eject', ...args], project.folder);
-};
+const eject = (...args: readonly string[]): Promise<RunResult> => project.authorize(['eject', ...args]);
 
 const text = (file: string): Promise<string> => readFile(join(project.folder, file), 'utf8');
 

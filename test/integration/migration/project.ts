@@ -25,6 +25,10 @@ export interface Project {
   /** Replaces the body of schema.ts; everything that a schema needs is imported already. */
   schema(body: string): Promise<void>;
   kit(command: readonly string[], env?: NodeJS.ProcessEnv): Promise<RunResult>;
+  /** `drizzle-authorize` as it is installed there, with its own line of drizzle-orm and drizzle-kit. */
+  authorize(command: readonly string[], env?: NodeJS.ProcessEnv): Promise<RunResult>;
+  /** The file of `drizzle-authorize`, for node. */
+  readonly authorizePath: string;
   /** `drizzle-kit generate`, which has to succeed. */
   generate(...options: readonly string[]): Promise<RunResult>;
   /** The same in a terminal, where drizzle-kit asks what has a new name and what is new. */
@@ -87,9 +91,9 @@ export default withAuthorize(defineConfig({
   };
   await configure(authorizeOptions);
 
-  const kit: Project['kit'] = (command, env = {}) =>
+  const start = (program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<RunResult> =>
     new Promise((resolve, reject) => {
-      const child = spawn(join(modules, '.bin', 'drizzle-kit'), command, {
+      const child = spawn(program, args, {
         cwd: folder,
         env: { ...process.env, ...env },
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -99,6 +103,8 @@ export default withAuthorize(defineConfig({
       child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
       child.on('error', reject).on('close', (code) => resolve({ code, stdout, stderr }));
     });
+  const kit: Project['kit'] = (command, env) => start(join(modules, '.bin', 'drizzle-kit'), command, env);
+  const authorizePath = join(modules, 'drizzle-authorize', 'dist', 'cli', 'main.js');
   const successful = (command: readonly string[], result: RunResult): RunResult => {
     if (result.code === 0 && result.stderr === '') return result;
     throw new Error(`drizzle-kit ${command.join(' ')}: ${result.code}\n${result.stdout}\n${result.stderr}`);
@@ -121,6 +127,8 @@ export default withAuthorize(defineConfig({
     configure,
     schema: (body) => write('schema.ts', imports + body),
     kit,
+    authorize: (command, env) => start(process.execPath, [authorizePath, ...command], env),
+    authorizePath,
     generate: (...options) => succeed(['generate', ...options]),
     generateInTerminal: async (answer) => {
       const command = [join(modules, '.bin', 'drizzle-kit'), 'generate'];

@@ -1,18 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { preludeVersion } from '../../../src/database/prelude-version.ts';
 import { compareWithDatabase } from '../../../src/migration/comparison/compare.ts';
 import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
-import { run, type RunResult } from '../../support/npm.ts';
 import { runAsOwner, withClient } from '../../support/sealed-database.ts';
 import { readAccessCatalog } from './access-catalog.ts';
 import { expectCatalogsEqualSchema, loadAccessModel } from './catalog-equals-schema.ts';
 import { query } from './catalog.ts';
-import { createProject, type Project } from './project.ts';
+import { createProject, type Project, type RunResult } from './project.ts';
 
 let project: Project;
 let database: TestDatabase;
@@ -27,11 +25,8 @@ afterEach(async () => {
   await project?.remove();
 });
 
-const command = (): string => join(project.folder, 'node_modules/drizzle-authorize/dist/cli/main.js');
-
-// As it is installed there, with its own line of drizzle-kit.
 const push = (...args: readonly string[]): Promise<RunResult> =>
-  run(process.execPath, [command(), 'push', '--url', database.url, ...args], project.folder);
+  project.authorize(['push', '--url', database.url, ...args]);
 
 const todos = (policies = '', columns = ''): string =>
   `export const todos = pgTable('todos', { id: serial().primaryKey(), userId: text('user_id'), ${columns} }, (t) => [${policies}]);`;
@@ -205,7 +200,7 @@ export default withAuthorize({ dialect: 'postgresql', schema: './schema.ts', dbC
   );
   await project.schema(todos(own, 'title: text(),'));
   const main = (...args: readonly string[]): Promise<RunResult> =>
-    run(process.execPath, [command(), 'push', '--json', ...args], project.folder);
+    project.authorize(['push', '--json', ...args]);
   const refused = await main();
   expect(JSON.parse(refused.stderr)).toMatchObject({ error: { code: 'ERR_USAGE', hint: 'pass --force' } });
   const { code, stdout } = await main('--force');
@@ -224,7 +219,7 @@ it('asks in a terminal', async () => {
   await pushed(todos(own, 'title: text(),'));
   await runAsOwner(database.url, [`INSERT INTO todos (user_id, title) VALUES ('alice', 'x')`]);
   await project.schema(todos(own));
-  const line = [process.execPath, command(), 'push', '--url', database.url]
+  const line = [process.execPath, project.authorizePath, 'push', '--url', database.url]
     .map((word) => `'${word}'`)
     .join(' ');
   const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {

@@ -5,7 +5,6 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 
 import { preludeVersion } from '../../../src/database/prelude-version.ts';
 import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
-import { run } from '../../support/npm.ts';
 import { applyMigrations, expectCatalogsEqualSchema } from './catalog-equals-schema.ts';
 import { query } from './catalog.ts';
 import { createProject, type Project } from './project.ts';
@@ -56,9 +55,7 @@ it('generate writes an upgrade of its own before what has changed, and only once
   const whole = await createDatabase('upgrade', { owner: 'ordinary' });
   try {
     await project.schema(table('todos') + table('notes'));
-    // As it is installed there, with its own line of drizzle-kit.
-    const command = join(project.folder, 'node_modules/drizzle-authorize/dist/cli/main.js');
-    const diff = await run(process.execPath, [command, 'diff'], project.folder);
+    const diff = await project.authorize(['diff']);
     expect(diff.stdout).toMatch(
       new RegExp(
         `^the auth schema becomes version ${preludeVersion}: .*\nauthenticated: SELECT on public.notes granted`,
