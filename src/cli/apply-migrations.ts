@@ -8,11 +8,16 @@ import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import { withConnection } from '../database/connect.ts';
 import { quoteIdentifier } from '../database/quote-identifier.ts';
 import { AuthorizeError } from '../errors.ts';
-import { holdsMigrations } from '../migration/kit-line.ts';
+import { lineOfFolder } from '../migration/kit-line.ts';
+import { assertApplicable, readMigrationsFolder } from '../migration/migrations-folder.ts';
 
-/** @throws AuthorizeError `ERR_MIGRATIONS_MISSING` when drizzle-kit has generated nothing there */
+/**
+ * @throws AuthorizeError `ERR_MIGRATIONS_MISSING` when drizzle-kit has generated nothing there, and what
+ *   `drizzle-kit migrate` would refuse: `ERR_MIGRATION_INCOMPLETE`, `ERR_KIT_UNSUPPORTED`
+ */
 export function assertMigrationsFolder(folder: string): void {
-  if (holdsMigrations(folder)) return;
+  const line = lineOfFolder(folder);
+  if (line) return assertApplicable(readMigrationsFolder(folder, line), line);
   throw new AuthorizeError('ERR_MIGRATIONS_MISSING', `there are no migrations in ${folder}`, {
     hint: 'run npx drizzle-kit generate, or pass --migrations DIR',
   });

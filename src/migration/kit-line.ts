@@ -47,9 +47,9 @@ export interface KeptMigration {
 
 const lines: readonly KitLine[] = [kit031, kit10];
 
-/** True for a folder into which drizzle-kit has put migrations. */
-export function holdsMigrations(path: string): boolean {
-  return lines.some((line) => line.holds(path));
+/** The line that has put migrations into the folder; undefined when none has. */
+export function lineOfFolder(path: string): KitLine | undefined {
+  return lines.find((line) => line.holds(path));
 }
 
 /** @throws AuthorizeError `ERR_KIT_UNSUPPORTED` when another line has put migrations into the folder */

@@ -98,6 +98,22 @@ export function assertOneLine({ migrations }: MigrationsFolder, line: KitLine): 
   });
 }
 
+/**
+ * Refuses to have migrations applied that are half-made, or made on two branches.
+ *
+ * @throws AuthorizeError `ERR_MIGRATION_INCOMPLETE`, `ERR_KIT_UNSUPPORTED`
+ */
+export function assertApplicable(folder: MigrationsFolder, line: KitLine): void {
+  assertOneLine(folder, line);
+  const [unfinished] = unfinishedMigrations(folder);
+  if (!unfinished) return;
+  throw new AuthorizeError(
+    'ERR_MIGRATION_INCOMPLETE',
+    `${unfinished.file.path} is half-made: its access rules are missing`,
+    { hint: 'Run `npx drizzle-kit generate`, which completes it.' },
+  );
+}
+
 /** True for a file of this name, or of any of ours, that drizzle-kit made for us and that we have not filled. */
 export function isPlaceholder(file: MigrationFile, name?: string): boolean {
   const names: readonly string[] = name === undefined ? Object.values(ownNames) : [name];

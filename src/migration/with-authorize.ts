@@ -6,7 +6,7 @@ import { currentInvocation, type KitInvocation } from './drizzle-kit.ts';
 import { generateOptions, requirePostgres } from './generate-options.ts';
 import { afterKit, beforeKit, type GenerateReport } from './generate.ts';
 import { kitLine } from './kit-line.ts';
-import { assertOneLine, readMigrationsFolder, unfinishedMigrations } from './migrations-folder.ts';
+import { assertApplicable, readMigrationsFolder } from './migrations-folder.ts';
 
 /**
  * Makes `drizzle-kit generate` complete: the migrations that it writes carry the auth schema, every policy of the
@@ -72,17 +72,8 @@ function attach(config: Config, kit: KitInvocation): void {
     case 'migrate': {
       requirePostgres(config);
       const line = kitLine(kit.version);
-      const folder = readMigrationsFolder(out, line);
-      assertOneLine(folder, line);
-      const [unfinished] = unfinishedMigrations(folder);
-      if (!unfinished) return;
-      throw new AuthorizeError(
-        'ERR_MIGRATION_INCOMPLETE',
-        `${unfinished.file.path} is half-made: its access rules are missing`,
-        {
-          hint: 'Run `npx drizzle-kit generate`, which completes it.',
-        },
-      );
+      assertApplicable(readMigrationsFolder(out, line), line);
+      return;
     }
     case 'push':
       throw new AuthorizeError('ERR_KIT_UNSUPPORTED', kitLine(kit.version).pushFault, {

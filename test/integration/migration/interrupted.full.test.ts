@@ -39,6 +39,16 @@ it('migrate refuses a half-made migration, and generate completes it', async () 
       'Run `npx drizzle-kit generate`, which completes it. (ERR_MIGRATION_INCOMPLETE)\n',
   );
 
+  // Nor is it applied to a database that check or dev makes, as it is.
+  for (const command of ['check', 'dev']) {
+    expect(await project.authorize([command])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(
+        'is half-made: its access rules are missing (ERR_MIGRATION_INCOMPLETE)',
+      ),
+    });
+  }
+
   await project.generate();
   expect(await project.migrations()).toHaveLength(3);
   await project.migrate(database.url);

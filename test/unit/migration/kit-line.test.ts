@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { holdsMigrations, kitLine } from '../../../src/migration/kit-line.ts';
+import { lineOfFolder, kitLine } from '../../../src/migration/kit-line.ts';
 import { assertOneLine, readMigrationsFolder } from '../../../src/migration/migrations-folder.ts';
 import { preludeState, renderHeader } from '../../../src/migration/migration-state.ts';
 
@@ -63,9 +63,9 @@ describe('the line of drizzle-kit', () => {
   );
 
   it('is told when the other one has written the folder', () => {
-    expect(holdsMigrations(folder)).toBe(false);
+    expect(lineOfFolder(folder)).toBeUndefined();
     note('20260101000000_first');
-    expect(holdsMigrations(folder)).toBe(true);
+    expect(lineOfFolder(folder)).toBe(kitLine('1.0.0-rc.5'));
     expect(() => readMigrationsFolder(folder, kitLine('0.31.11'))).toThrow(
       `${folder} holds migrations of drizzle-kit 1.0`,
     );
