@@ -17,7 +17,7 @@ export interface Discovery extends Omit<DocumentRequest, 'document' | 'url'> {
  */
 export async function discoverKeySet({ issuer, ...request }: Discovery): Promise<URL> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-  const document = await fetchDocument({ ...request, document: 'discovery document', url });
+  const { content: document } = await fetchDocument({ ...request, document: 'discovery document', url });
   if (typeof document !== 'object' || document === null) {
     throw invalid(request.name, 'is not a JSON object');
   }

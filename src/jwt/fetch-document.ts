@@ -1,4 +1,5 @@
 import { KeySetError } from '../errors.ts';
+import { freshForMs } from './fresh-for.ts';
 
 /** The part of `fetch` that is used here; a host may bring its own. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -16,6 +17,13 @@ export interface DocumentRequest {
   readonly maxBodyBytes?: number | undefined;
 }
 
+export interface FetchedDocument {
+  /** The parsed JSON, of which nothing is known yet. */
+  readonly content: unknown;
+  /** For how long it may be used, by its own headers; `undefined` if they do not say. */
+  readonly freshForMs: number | undefined;
+}
+
 /** How long anybody waits for one document, unless told otherwise. */
 export const defaultTimeoutMs = 5_000;
 const defaultMaxBodyBytes = 65_536;
@@ -24,19 +32,22 @@ const defaultMaxBodyBytes = 65_536;
  * One GET of what a provider publishes about itself: no redirect, a deadline that holds even for a `fetch` that ignores its signal, and a limit
  * on the body that is enforced while it arrives (after decompression).
  *
- * @returns the parsed JSON, of which nothing is known yet
  * @throws {KeySetError} ERR_KEY_SET_UNREACHABLE without an answer of status 200 in time; ERR_KEY_SET_INVALID if the
  * body is too large or not JSON
  */
-export async function fetchDocument(request: DocumentRequest): Promise<unknown> {
+export async function fetchDocument(request: DocumentRequest): Promise<FetchedDocument> {
   const signal = AbortSignal.timeout(request.timeoutMs ?? defaultTimeoutMs);
   const timeout = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(timedOut(request)), { once: true });
   });
-  return parse(request, await Promise.race([download(request, signal), timeout]));
+  const { text, headers } = await Promise.race([download(request, signal), timeout]);
+  return { content: parse(request, text), freshForMs: freshForMs(headers) };
 }
 
-async function download(request: DocumentRequest, signal: AbortSignal): Promise<string> {
+async function download(
+  request: DocumentRequest,
+  signal: AbortSignal,
+): Promise<{ readonly text: string; readonly headers: Headers }> {
   try {
     const response = await request.fetch(request.url, {
       method: 'GET',
@@ -55,7 +66,7 @@ async function download(request: DocumentRequest, signal: AbortSignal): Promise<
           : `answered with status ${response.status}`,
       );
     }
-    return await readText(request, response);
+    return { text: await readText(request, response), headers: response.headers };
   } catch (error) {
     if (error instanceof KeySetError) throw error;
     if (signal.aborted) throw timedOut(request);

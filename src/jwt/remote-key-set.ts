@@ -28,8 +28,11 @@ export type FindRemoteKey = FindKey & {
   readonly load: () => Promise<void>;
 };
 
-/** Older keys are fetched again, without anybody waiting for it. */
-const refreshAfterMs = 10 * 60_000;
+/**
+ * Older keys are fetched again, without anybody waiting for it: sooner where the provider's Cache-Control says so, but not all the
+ * time, and never later, so that a key which the provider has withdrawn is soon withdrawn here, whatever a cache was promised.
+ */
+const refreshAfterMs = { atLeast: 60_000, atMost: 10 * 60_000 };
 /** Older keys are not used any more, should the provider be down. */
 const keepForMs = 60 * 60_000;
 /** A key that was searched for in vain is not searched for again before. */
@@ -45,6 +48,8 @@ const failureCooldownMs = 5_000;
 interface KnownKeys {
   readonly find: FindKey;
   readonly fetchedAt: number;
+  /** The age at which they are fetched again. */
+  readonly refreshAfterMs: number;
   /** Which fetch brought them: 1 for the first. */
   readonly fetch: number;
 }
@@ -72,7 +77,7 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): FindRemoteKey 
     const number = (fetches += 1);
     try {
       const { href } = typeof url === 'function' ? await url() : url;
-      const keySet = await fetchDocument({
+      const { content, freshForMs = refreshAfterMs.atMost } = await fetchDocument({
         document: 'key set',
         name,
         url: href,
@@ -80,9 +85,14 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): FindRemoteKey 
         timeoutMs,
         maxBodyBytes,
       });
-      const find = await parseKeySet(keySet, { name, algorithms });
+      const find = await parseKeySet(content, { name, algorithms });
       failure = undefined;
-      known = { find, fetchedAt: now(), fetch: number };
+      known = {
+        find,
+        fetchedAt: now(),
+        refreshAfterMs: Math.min(Math.max(freshForMs, refreshAfterMs.atLeast), refreshAfterMs.atMost),
+        fetch: number,
+      };
       return known;
     } catch (error) {
       failure = { error, at: now() };
@@ -111,7 +121,7 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): FindRemoteKey 
     const age = known === undefined ? Infinity : now() - known.fetchedAt;
     if (known === undefined || age > keepForMs) return renew();
     // A failure is remembered by renew(); the keys at hand serve until they are too old.
-    if (age > refreshAfterMs) renew().catch(() => {});
+    if (age > known.refreshAfterMs) renew().catch(() => {});
     return known;
   }
 

@@ -43,9 +43,9 @@ export async function startKeyServer(...keys: readonly JWK[]): Promise<KeyServer
   };
 }
 
-export function json(body: unknown): Answer {
+export function json(body: unknown, headers: Record<string, string> = {}): Answer {
   return (_, response) => {
-    response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
+    response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
   };
 }
 

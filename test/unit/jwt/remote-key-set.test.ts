@@ -219,6 +219,36 @@ describe('a key set that gets old', () => {
     expect(await codeOf(one.verify(token))).toBe('ERR_TOKEN_SIGNATURE');
   });
 
+  it.each<[string, Record<string, string>, number]>([
+    ['max-age', { 'cache-control': 'public, max-age=240' }, 4],
+    ['max-age in quotes and capitals', { 'cache-control': 'Public , MAX-AGE = "240"' }, 4],
+    ['the first of two', { 'cache-control': 'max-age=240, max-age=540' }, 4],
+    ['what a cache on the way has used up of it', { 'cache-control': 'max-age=600', age: '360' }, 4],
+    ['no less than a minute, for max-age=0', { 'cache-control': 'max-age=0' }, 1],
+    ['no less than a minute, past its age', { 'cache-control': 'max-age=60', age: '999' }, 1],
+    ['no less than a minute, for no-store', { 'cache-control': 'no-store, max-age=540' }, 1],
+    ['no less than a minute, for no-cache', { 'cache-control': 'private, no-cache="x"' }, 1],
+    ['no more than ten, for a year', { 'cache-control': 'max-age=31536000, immutable' }, 10],
+    ['no more than ten, for digits without end', { 'cache-control': `max-age=${'9'.repeat(400)}` }, 10],
+    ['ten for what is no time', { 'cache-control': 'max-age=-1, s-maxage=5, x-max-age=5' }, 10],
+    ['ten for a name inside another', { 'cache-control': 'stale-while-revalidate=5, notmax-age=5' }, 10],
+    ['ten without a word', {}, 10],
+  ])('keeps to the Cache-Control of its answer: %s', async (_, headers, minutes) => {
+    server.answer(json({ keys: [first.publicJwk] }, headers));
+    const one = verifier();
+    const token = await tokenOf(first);
+    await one.verify(token);
+    clock.advance(minutes * minute);
+    await one.verify(token);
+    expect(server.requests).toHaveLength(1);
+
+    clock.advance(1);
+    const asked = new Promise<void>((resolve) => server.answer(() => resolve()));
+    await one.verify(token);
+    await asked;
+    expect(server.requests).toHaveLength(2);
+  });
+
   it('serves for an hour while the provider is down, and then no longer', async () => {
     const one = verifier();
     const token = await tokenOf(first);
