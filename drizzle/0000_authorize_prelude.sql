@@ -1,6 +1,6 @@
 -- drizzle-authorize: generated; change the schema and run drizzle-kit generate, not this file
--- drizzle-authorize:state {"version":1,"prelude":2,"identityRoles":["authenticated","anonymous"],"managedRoles":["anonymous","authenticated"],"tables":[]}
--- drizzle-authorize prelude 2: the identity roles authenticated, anonymous and the functions that tell who asks
+-- drizzle-authorize:state {"version":1,"prelude":3,"identityRoles":["authenticated","anonymous"],"managedRoles":["anonymous","authenticated"],"tables":[]}
+-- drizzle-authorize prelude 3: the identity roles authenticated, anonymous and the functions that tell who asks
 DO $$ DECLARE taken text; BEGIN
   IF EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'auth') THEN
     RAISE EXCEPTION 'the schema auth is there already, and belongs to somebody else (ERR_SCHEMA_TAKEN)'
@@ -34,7 +34,7 @@ END $$;
 --> statement-breakpoint
 CREATE SCHEMA auth;
 --> statement-breakpoint
-COMMENT ON SCHEMA auth IS 'drizzle-authorize prelude 2';
+COMMENT ON SCHEMA auth IS 'drizzle-authorize prelude 3';
 --> statement-breakpoint
 CREATE TABLE auth.identity_roles (name text PRIMARY KEY);
 --> statement-breakpoint
@@ -173,6 +173,7 @@ END $$;
 CREATE FUNCTION auth.note_revocation() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$ BEGIN
   UPDATE auth.seal_keys SET revoking = true WHERE NOT revoking;
+  PERFORM pg_notify('authorize_revocations', '');
   RETURN NULL;
 END $$;
 --> statement-breakpoint

@@ -13,7 +13,8 @@ import { quoteLiteral } from './quote-literal.ts';
  * result of each function, the columns of each table, and which seals are genuine.
  */
 const brought: Readonly<Record<number, string>> = {
-  2: 'seals of people, sessions and tokens in ${authSchema}.revocations are refused',
+  2: 'the tokens of people and sessions that are revoked are refused',
+  3: 'gateways are told when somebody is revoked, and end open sessions',
 };
 
 /** What an upgrade from a version means, one line a version. */

@@ -4,7 +4,7 @@ import { AuthorizeError } from '../errors.ts';
  * The version of the auth schema that this release writes; it stands in the comment on the schema. What it takes to change
  * it is said in `prelude-upgrade.ts`.
  */
-export const preludeVersion = 2;
+export const preludeVersion = 3;
 
 /** The comment by which the auth schema is known to be ours, with its version. */
 export const preludeComment = `drizzle-authorize prelude ${preludeVersion}`;

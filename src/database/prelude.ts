@@ -6,6 +6,7 @@ import { doBlock } from './do-block.ts';
 import { preludeComment } from './prelude-version.ts';
 import { quoteIdentifier } from './quote-identifier.ts';
 import { quoteLiteral } from './quote-literal.ts';
+import { revocationChannel } from './revocation-channel.ts';
 import { assertNotTaken } from './taken.ts';
 
 /**
@@ -197,10 +198,11 @@ const noteRevocationFunction = (
 ): string => `CREATE FUNCTION ${authSchema}.note_revocation() RETURNS trigger LANGUAGE plpgsql ${fixedPath}
 AS $$ BEGIN
   UPDATE ${authSchema}.seal_keys SET revoking = true WHERE NOT revoking;
+  PERFORM pg_notify('${revocationChannel}', '');
   RETURN NULL;
 END $$`;
 
-/** Has the keys say that something is revoked. */
+/** Has the keys say that something is revoked, and tells whoever has sessions open. */
 export const revocationTrigger = (authSchema: string): string =>
   `CREATE OR REPLACE TRIGGER note_revocation AFTER INSERT OR UPDATE ON ${authSchema}.revocations EXECUTE FUNCTION ${authSchema}.note_revocation()`;
 

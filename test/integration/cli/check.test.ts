@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { AccessModel } from '../../../src/migration/access-model.ts';
 import { compareWithDatabase } from '../../../src/migration/comparison/compare.ts';
+import { preludeVersion } from '../../../src/database/prelude-version.ts';
 import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
 import { runCommand, type CommandResult } from '../../support/command.ts';
 import { runAsOwner } from '../../support/sealed-database.ts';
@@ -212,9 +213,9 @@ describe('says what was changed by hand:', () => {
     ],
     [
       'an auth schema of another release',
-      `COMMENT ON SCHEMA auth IS 'drizzle-authorize prelude 3'`,
+      `COMMENT ON SCHEMA auth IS 'drizzle-authorize prelude ${preludeVersion + 1}'`,
       [
-        'schema auth: version: is of version 3 in the database; this release of drizzle-authorize writes version 2',
+        `schema auth: version: is of version ${preludeVersion + 1} in the database; this release of drizzle-authorize writes version ${preludeVersion}`,
       ],
     ],
     [

@@ -27,10 +27,10 @@ const table = (name: string): string =>
     selectPolicy('view', { to: authenticatedRole, using: authUid(t.userId) }),
   ]);`;
 
-const old = preludeVersion - 1;
+const olderVersions = Array.from({ length: preludeVersion - 1 }, (_, index) => index + 1);
 
-/** The migrations as the release before has left them: it writes another prelude, and says so in each header. */
-async function ageMigrations(): Promise<void> {
+/** The migrations as an older release has left them: it writes another prelude, and says so in each header. */
+async function ageMigrations(old = preludeVersion - 1): Promise<void> {
   const prelude = await readFile(
     join(import.meta.dirname, '../../support/fixtures', `prelude-${old}.sql`),
     'utf8',
@@ -47,39 +47,42 @@ async function ageMigrations(): Promise<void> {
   );
 }
 
-it('generate writes an upgrade of its own before what has changed, and only once', async () => {
-  await project.schema(table('todos'));
-  await project.generate('--name=todos');
-  await ageMigrations();
-  await project.migrate(database.url);
-  const whole = await createDatabase('upgrade', { owner: 'ordinary' });
-  try {
-    await project.schema(table('todos') + table('notes'));
-    const diff = await project.authorize(['diff']);
-    expect(diff.stdout).toMatch(
-      new RegExp(
-        `^the auth schema becomes version ${preludeVersion}: .*\nauthenticated: SELECT on public.notes granted`,
-      ),
-    );
-    await project.generate('--name=notes');
-    expect(await project.names()).toEqual(['authorize_prelude', 'todos', 'authorize_upgrade', 'notes']);
-    const upgrade = await readFile(
-      join(project.folder, await project.migration('authorize_upgrade')),
-      'utf8',
-    );
-    expect(upgrade).toContain(`-- the auth schema becomes version ${preludeVersion}: `);
-    const files = await project.files();
-    await project.generate();
-    expect(await project.files()).toEqual(files);
-
-    await query(database.url, `COMMENT ON SCHEMA public IS 'theirs'`);
+it.each(olderVersions)(
+  'generate writes an upgrade from version %i before what has changed, and only once',
+  async (old) => {
+    await project.schema(table('todos'));
+    await project.generate('--name=todos');
+    await ageMigrations(old);
     await project.migrate(database.url);
-    await applyMigrations(project, whole.url);
-    await expectCatalogsEqualSchema(project, [database, whole]);
-  } finally {
-    await whole.drop();
-  }
-});
+    const whole = await createDatabase('upgrade', { owner: 'ordinary' });
+    try {
+      await project.schema(table('todos') + table('notes'));
+      const diff = await project.authorize(['diff']);
+      expect(diff.stdout).toMatch(
+        new RegExp(
+          `the auth schema becomes version ${preludeVersion}: .*\nauthenticated: SELECT on public.notes granted`,
+        ),
+      );
+      await project.generate('--name=notes');
+      expect(await project.names()).toEqual(['authorize_prelude', 'todos', 'authorize_upgrade', 'notes']);
+      const upgrade = await readFile(
+        join(project.folder, await project.migration('authorize_upgrade')),
+        'utf8',
+      );
+      expect(upgrade).toContain(`-- the auth schema becomes version ${preludeVersion}: `);
+      const files = await project.files();
+      await project.generate();
+      expect(await project.files()).toEqual(files);
+
+      await query(database.url, `COMMENT ON SCHEMA public IS 'theirs'`);
+      await project.migrate(database.url);
+      await applyMigrations(project, whole.url);
+      await expectCatalogsEqualSchema(project, [database, whole]);
+    } finally {
+      await whole.drop();
+    }
+  },
+);
 
 it('an interrupted run is completed first, and the auth schema upgraded by the next', async () => {
   await project.schema(table('todos'));

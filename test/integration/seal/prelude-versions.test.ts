@@ -16,11 +16,11 @@ import { createDatabase, type TestDatabase } from '../../support/cluster.ts';
 import { createIssuer } from '../../support/issuer.ts';
 import { runAsOwner, setUpDatabase, withClient } from '../../support/sealed-database.ts';
 
-// What the release before has written, to the byte.
-const before = await readFile(
-  join(import.meta.dirname, '../../support/fixtures', `prelude-${preludeVersion - 1}.sql`),
-  'utf8',
-);
+/** What the release of a version has written, to the byte. */
+const preludeOf = (version: number): Promise<string> =>
+  readFile(join(import.meta.dirname, '../../support/fixtures', `prelude-${version}.sql`), 'utf8');
+const before = await preludeOf(preludeVersion - 1);
+const olderVersions = Array.from({ length: preludeVersion - 1 }, (_, index) => index + 1);
 const roles = ['authenticated', 'anonymous'];
 const notes = [
   'CREATE TABLE notes (owner text NOT NULL, body text)',
@@ -97,14 +97,20 @@ describe(`a database of version ${preludeVersion - 1}`, () => {
       await pool.end();
     }
   });
-
-  it('is, once upgraded, what a new database is, however often it is upgraded', async () => {
-    const fresh = await databaseWith(preludeStatements(roles));
-    await runAsOwner(database.url, upgradeStatements(preludeVersion - 1, roles));
-    await runAsOwner(database.url, upgradeStatements(preludeVersion - 1, roles));
-    expect(await definitionsOf(database.url)).toEqual(await definitionsOf(fresh.url));
-  });
 });
+
+it.each(olderVersions)(
+  'a database of version %i is, once upgraded, what a new one is, however often it is upgraded',
+  async (version) => {
+    const [old, fresh] = await Promise.all([
+      databaseWith(splitStatements(await preludeOf(version))),
+      databaseWith(preludeStatements(roles)),
+    ]);
+    await runAsOwner(old.url, upgradeStatements(version, roles));
+    await runAsOwner(old.url, upgradeStatements(version, roles));
+    expect(await definitionsOf(old.url)).toEqual(await definitionsOf(fresh.url));
+  },
+);
 
 it('a database of this version has everything that the release before asks for', async () => {
   const [old, fresh] = await Promise.all([

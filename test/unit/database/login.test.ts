@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { assertLoginIsRole, inspectLogin, type Login, type LoginRow } from '../../../src/database/login.ts';
+import { preludeVersion } from '../../../src/database/prelude-version.ts';
 
 const start = 1_800_000_000;
 const row: LoginRow = {
@@ -13,7 +14,7 @@ const row: LoginRow = {
   client_settings: '{"TimeZone":"UTC"}',
   now: String(start),
   installed: true,
-  prelude: 'drizzle-authorize prelude 2',
+  prelude: `drizzle-authorize prelude ${preludeVersion}`,
 };
 
 beforeEach(() => {
@@ -45,19 +46,23 @@ it('refuses a server that is too old, and a database without the auth schema', a
 });
 
 it.each([
-  [1, 'is behind by one'],
-  [3, 'is ahead by one'],
+  [preludeVersion - 1, 'is behind by one'],
+  [preludeVersion + 1, 'is ahead by one'],
 ])('works with version %i of the auth schema, which %s', async (version) => {
   await expect(inspected({ prelude: `drizzle-authorize prelude ${version}` })).resolves.toBeDefined();
 });
 
 it('refuses a version of the auth schema that is further away, and says what to do', async () => {
-  await expect(inspected({ prelude: 'drizzle-authorize prelude 4' })).rejects.toMatchObject({
+  await expect(
+    inspected({ prelude: `drizzle-authorize prelude ${preludeVersion + 2}` }),
+  ).rejects.toMatchObject({
     code: 'ERR_PRELUDE_VERSION',
-    message: expect.stringContaining(`of the database 'app' is of version 4`),
+    message: expect.stringContaining(`of the database 'app' is of version ${preludeVersion + 2}`),
     hint: 'install a newer drizzle-authorize',
   });
-  await expect(inspected({ prelude: 'drizzle-authorize prelude 0' })).rejects.toMatchObject({
+  await expect(
+    inspected({ prelude: `drizzle-authorize prelude ${preludeVersion - 2}` }),
+  ).rejects.toMatchObject({
     code: 'ERR_PRELUDE_VERSION',
     hint: expect.stringContaining('npx drizzle-kit generate'),
   });
