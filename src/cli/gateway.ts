@@ -65,9 +65,9 @@ Needs AUTHORIZE_KEY and DATABASE_<ROLE>_URL for each role that it serves, from t
 from --read-env or from the config. It does not need, and should not have, the owner's
 DATABASE_URL.
 
-SIGHUP, or a change of the config file, reads the config again, and accepts the tokens of the
-providers that it has now; whatever else has changed is named, and takes a restart. A config that
-is wrong changes nothing.
+SIGHUP, or a change of the config file, reads the config again, accepts the tokens of the providers
+that it has now, and ends the sessions of others; whatever else has changed is named, and takes a
+restart. A config that is wrong changes nothing.
 
 SIGTERM and SIGINT let requests and transactions at work end within 10 s; a second SIGINT ends at
 once. In a terminal SIGHUP does so as well, since it means that the terminal has gone.`;

@@ -5,6 +5,7 @@ import type { LineLogger } from '../config/define-config.ts';
 import { createVerifier, type Provider, type Verifier } from '../jwt/index.ts';
 import { observeAll, type Observe } from '../observe.ts';
 import { createSealKey, parseAuthorizeKey, type SealKey } from '../session/seal-key.ts';
+import { Caller } from './caller.ts';
 import { ArrayTypes } from './http/array-types.ts';
 import { createSqlHandler, type SqlHandler } from './http/sql-handler.ts';
 import { createMetrics, type Metrics } from './operations/metrics.ts';
@@ -111,7 +112,7 @@ export interface SqlService {
   endSessions(deadlineMs?: number): Promise<boolean>;
   /** Cancels what runs in the session that has this key, if there is one. */
   cancel(key: CancelKey): void;
-  /** Accepts these tokens, and no others, from now on. @throws TypeError when an option is wrong; nothing has changed then */
+  /** Accepts these tokens, and no others, from now on; sessions of others end. @throws TypeError when an option is wrong; nothing has changed then */
   reload(tokens: TokenOptions): Promise<void>;
   /** Whether requests would be answered. */
   readonly readiness: Readiness;
@@ -182,6 +183,16 @@ export async function createSqlService(
     idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
     maxLifetimeMs: options.maxLifetimeMs ?? 3_600_000,
   });
+  // To ask whether the people of open sessions have been revoked, which happens seldom: past the queues of requests.
+  const askingPools = createRolePools({
+    ...shared,
+    key,
+    maxConnections: 2,
+    maxConnectionsPerSubject: 2,
+    maxWaiting: maxSessions,
+    idleTimeoutMs: 1_000,
+    maxLifetimeMs: 60_000,
+  });
   const handle = createSqlHandler({
     arrayTypes: new ArrayTypes(),
     ...shared,
@@ -196,6 +207,11 @@ export async function createSqlService(
     maxSessionsPerSubject: options.maxSessionsPerSubject ?? Math.ceil(maxSessions / 2),
     maxMessageBytes: limits.maxBodyBytes,
     cancelElsewhere: options.cancelElsewhere,
+    assertNotRevoked: async (identity) => {
+      await askingPools
+        .get(identity.role)
+        ?.run(identity, [{ text: `SELECT ${authSchema}.session()` }], { caller: new Caller() });
+    },
   });
   return {
     database,
@@ -209,12 +225,14 @@ export async function createSqlService(
       // So that nobody waits for them. One that cannot be had now is fetched for the first token that needs it.
       await next.loadKeySets?.().catch(() => {});
       current = next;
+      await wire.endUnaccepted();
     },
     metrics,
     readiness: createReadiness({ connections, verifier }),
     endSessions: (deadlineMs = 10_000) => wire.close(deadlineMs),
     close: async () => {
       await wire.close(0);
+      await askingPools.close();
       await pools.close();
     },
   };

@@ -65,6 +65,13 @@ export function judgeSettings(
 // Longer than any token that is accepted: the verifier says why it is not.
 const maxPasswordBytes = 16_384;
 
+/** Who asks, and how to find out later whether that still holds. */
+export interface Authenticated {
+  readonly identity: Identity;
+  /** Verifies the token again; undefined for visitors. @throws AuthorizeError as the verifier */
+  readonly verifyAgain: (() => Promise<Identity>) | undefined;
+}
+
 /** One object for all visitors. */
 const visitor: Identity = Object.freeze({ role: 'anonymous', claims: Object.freeze({}) });
 
@@ -80,8 +87,8 @@ export async function authenticate(
     input,
     verifier,
   }: { readonly client: Duplex; readonly input: ClientInput; readonly verifier: Verifier },
-): Promise<Identity> {
-  if (role === visitor.role) return visitor;
+): Promise<Authenticated> {
+  if (role === visitor.role) return { identity: visitor, verifyAgain: undefined };
   client.write(authenticationCleartextPassword);
   const { type, body } = await input.nextMessage(maxPasswordBytes);
   if (type !== 'p' || body.at(-1) !== 0) throw new MalformedInputError('expected password response');
@@ -92,5 +99,6 @@ export async function authenticate(
       hint: 'Give a JWT as the password.',
     });
   }
-  return verifier.verify(token, { role });
+  const verifyAgain = (): Promise<Identity> => verifier.verify(token, { role });
+  return { identity: await verifyAgain(), verifyAgain };
 }

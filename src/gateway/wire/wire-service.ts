@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 
+import { KeySetError } from '../../errors.ts';
 import type { Verifier } from '../../jwt/index.ts';
 import { watch, type Observe } from '../../observe.ts';
 import type { Identity } from '../../session/identity.ts';
@@ -9,7 +10,8 @@ import type { SealKey } from '../../session/seal-key.ts';
 import { withPinnedSettings } from '../pinned-settings.ts';
 import type { RateLimit } from '../rate-limit.ts';
 import { Refusal } from '../refusal.ts';
-import { authenticate, judgeSettings, type SessionTarget } from './authenticate.ts';
+import { RevocationWatch } from '../revocation-watch.ts';
+import { authenticate, judgeSettings, type Authenticated, type SessionTarget } from './authenticate.ts';
 import { connectPatiently } from '../patient-pool.ts';
 import { openBackendConnection, type BackendConnection } from './backend-connection.ts';
 import { ClientInput, InputEndedError } from './client-input.ts';
@@ -39,6 +41,8 @@ export interface WireServiceOptions {
   readonly maxMessageBytes: number;
   /** Gets a request to cancel that is for none of the sessions here. */
   readonly cancelElsewhere: ((key: CancelKey) => void) | undefined;
+  /** Asks Postgres. @throws the error by which it refuses a person who has been revoked */
+  readonly assertNotRevoked: (identity: Identity) => Promise<void>;
 }
 
 /** What a client is given at the start of a session, and has to know to cancel what runs in it. */
@@ -54,6 +58,8 @@ export interface WireService {
   readonly cancel: (key: CancelKey) => void;
   /** How many sessions there are. */
   sessions(): number;
+  /** Ends the sessions whose tokens the verifier does not accept any more. */
+  endUnaccepted(): Promise<void>;
   /** Ends sessions when they are idle, all after the deadline; new ones are refused. @returns whether none was cut off */
   close(deadlineMs: number): Promise<boolean>;
 }
@@ -79,6 +85,12 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
   const sessions = new Map<string, WireSession>();
   const running = new Set<Promise<void>>();
   const places = new SessionPlaces(options);
+  /** Those that have a token. */
+  const people = new Map<WireSession, Person>();
+  const revocations = new RevocationWatch({
+    connectionString: connections.anonymous ?? Object.values(connections)[0] ?? '',
+    onRevoked: () => endRefused(({ identity }) => options.assertNotRevoked(identity)),
+  });
   let isClosing = false;
 
   async function logIn(
@@ -98,6 +110,24 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
 
   function cancel(key: CancelKey): void {
     sessions.get(textOf(key))?.cancel();
+  }
+
+  /** @param judge throws for somebody who is refused */
+  async function endRefused(judge: (person: Person) => Promise<unknown>): Promise<void> {
+    const waiting = [...people];
+    const judgeNext = async (): Promise<void> => {
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        const [session, person] = next;
+        try {
+          await judge(person);
+        } catch (error) {
+          const reason = fatalOf(error);
+          // Another error tells nothing of the person: keys or Postgres cannot be had at the moment.
+          if (reason.code === '28000' && !(error instanceof KeySetError)) session.end(reason);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 4 }, judgeNext));
   }
 
   /**
@@ -125,7 +155,8 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
           throw new Refusal('sessions are not served behind a transaction pooler', { code: '0A000', hint });
         }
         const target = judgeSettings(opening.settings, { roles, database });
-        const identity = await authenticate(target.role, { client, input, verifier });
+        const authenticated = await authenticate(target.role, { client, input, verifier });
+        const { identity } = authenticated;
         identified(identity);
         noStranger();
         const verdict = rateLimit?.refuses(identity);
@@ -133,7 +164,7 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
         if (isClosing) throw new Refusal('the gateway is shutting down', { code: '57P03' });
         places.take(identity);
         try {
-          return { identity, backend: await logIn(target, client) };
+          return { ...authenticated, backend: await logIn(target, client) };
         } catch (error) {
           places.giveBack(identity);
           throw error;
@@ -164,10 +195,12 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
       hangUp(client);
       return;
     }
-    const { identity, backend } = begun;
+    const { identity, verifyAgain, backend } = begun;
     const key = { processId: randomInt(1, 2 ** 31), secret: randomInt(-(2 ** 31), 2 ** 31) };
     session = new WireSession({ client, input, backend, identity, seals, policy, observe, rateLimit });
     sessions.set(textOf(key), session);
+    if (verifyAgain !== undefined) people.set(session, { identity, verifyAgain });
+    revocations.want(people.size > 0);
     try {
       client.write(greeting(backend, key));
       // Whoever closes has not seen this one.
@@ -175,6 +208,8 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
       await session.run();
     } finally {
       sessions.delete(textOf(key));
+      people.delete(session);
+      revocations.want(people.size > 0);
       places.giveBack(identity);
     }
   }
@@ -196,6 +231,7 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
     },
     cancel,
     sessions: () => places.taken,
+    endUnaccepted: () => endRefused(({ verifyAgain }) => verifyAgain()),
     async close(deadlineMs) {
       isClosing = true;
       for (const client of strangers) client.destroy();
@@ -207,13 +243,18 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
       }, deadlineMs);
       await Promise.all(running);
       clearTimeout(deadline);
+      revocations.close();
       return isInTime;
     },
   };
 }
 
-interface Begun {
+interface Person {
   readonly identity: Identity;
+  readonly verifyAgain: NonNullable<Authenticated['verifyAgain']>;
+}
+
+interface Begun extends Authenticated {
   readonly backend: BackendConnection;
 }
 

@@ -76,7 +76,7 @@ async function backends(state: string): Promise<number> {
   const { rows } = await withClient(database.ownerUrl, (client) =>
     client.query<{ n: number }>(
       `SELECT count(*)::int AS n FROM pg_stat_activity
-        WHERE datname = current_database() AND usename = 'authenticated' AND state LIKE $1`,
+        WHERE datname = current_database() AND usename = 'authenticated' AND application_name !~ 'revocations' AND state LIKE $1`,
       [state],
     ),
   );

@@ -154,9 +154,10 @@ export async function expectGatewayToSurvive(runs: number): Promise<void> {
     await serves();
     await eventually(async () => {
       const { rowCount } = await withClient(database.ownerUrl, (client) =>
-        client.query(`select from pg_stat_activity where usename = 'authenticated' and datname = $1`, [
-          database.name,
-        ]),
+        client.query(
+          `select from pg_stat_activity where usename = 'authenticated' and datname = $1 and application_name !~ 'revocations'`,
+          [database.name],
+        ),
       );
       return rowCount === 0;
     }, 'no backend is left');

@@ -9,9 +9,9 @@ import {
   type Gateway,
   type GatewayOptions,
 } from '../../../../src/gateway/index.ts';
-import { createVerifier } from '../../../../src/jwt/index.ts';
+import { createVerifier, jwks } from '../../../../src/jwt/index.ts';
 import { createIssuer, type TestIssuer } from '../../../support/issuer.ts';
-import { withClient, type SealedDatabase } from '../../../support/sealed-database.ts';
+import { runAsOwner, withClient, type SealedDatabase } from '../../../support/sealed-database.ts';
 import { createTodoDatabase } from '../../../support/todo-app.ts';
 import {
   errorFields,
@@ -75,11 +75,12 @@ async function openRaw(token = alice): Promise<WireClient & { readonly key: Buff
   return { ...raw, key: greeting.find(({ type }) => type === 'K')?.body ?? Buffer.alloc(0) };
 }
 
-/** How many backends the identity role has, with what is at work there. */
+/** How many backends of sessions the identity role has, with what is at work there. */
 async function backends(state = '%'): Promise<number> {
   const { rows } = await withClient(database.ownerUrl, (client) =>
     client.query<{ n: number }>(
-      `select count(*)::int as n from pg_stat_activity where usename = 'authenticated' and datname = $1 and state like $2`,
+      `select count(*)::int as n from pg_stat_activity where usename = 'authenticated' and datname = $1
+         and application_name !~ 'revocations' and state like $2`,
       [database.name, state],
     ),
   );
@@ -128,6 +129,112 @@ describe('when the token expires', () => {
     const types = said.map(({ type }) => type).join('');
     expect(types).toMatch(/^TD+E$/u);
     await allGone();
+  });
+});
+
+describe('when its person is revoked', () => {
+  const revoke = (column: string, value: string): Promise<void> =>
+    runAsOwner(database.ownerUrl, [
+      `INSERT INTO auth.revocations (claim, value) VALUES ('${column}', '${value}')`,
+    ]);
+  const listening = () =>
+    eventually(
+      async () =>
+        (
+          await withClient(database.ownerUrl, (client) =>
+            client.query(
+              `select from pg_stat_activity where datname = $1 and application_name ~ 'revocations' and query ~ 'LISTEN'
+                 and state = 'idle'`,
+              [database.name],
+            ),
+          )
+        ).rowCount === 1,
+      'the gateway listens',
+    );
+
+  afterEach(async () => {
+    await runAsOwner(database.ownerUrl, ['DELETE FROM auth.revocations']);
+  });
+
+  it('an idle session ends with 28000, those of others go on', async () => {
+    await start();
+    const idle = await openRaw();
+    const bob = await connect(await issuer.token('bob'));
+    await listening();
+    await revoke('sub', 'alice');
+    const last = (await idle.untilClosed()).at(-1);
+    expect(last && errorFields(last)).toMatchObject({
+      S: 'FATAL',
+      C: '28000',
+      M: 'no identity: the token has been revoked',
+    });
+    expect((await bob.query('select auth.user_id()')).rows).toEqual([{ user_id: 'bob' }]);
+    await bob.end();
+    await allGone();
+  });
+
+  it('a statement at work that asks for nobody is cancelled, over WebSocket', async () => {
+    await start();
+    neonConfig.webSocketConstructor = WebSocket;
+    useGateway(neonConfig, gateway.url);
+    const client = new Client({
+      user: 'authenticated',
+      host: 'db.example.test',
+      database: database.name,
+      password: await issuer.token('alice', { jti: 'token of one session' }),
+    });
+    client.on('error', () => {});
+    await client.connect();
+    await listening();
+    const slow = client.query('select pg_sleep(25)');
+    const cancelled = expect(slow).rejects.toMatchObject({ code: '28000' });
+    await atWork();
+    await revoke('jti', 'token of one session');
+    await cancelled;
+    await allGone();
+  });
+
+  it('also while nobody listened', async () => {
+    await start();
+    const idle = await openRaw();
+    await listening();
+    await withClient(database.ownerUrl, (client) =>
+      client.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name ~ 'revocations'
+        and datname = current_database()`),
+    );
+    await revoke('sub', 'alice');
+    const last = (await idle.untilClosed()).at(-1);
+    expect(last && errorFields(last)).toMatchObject({ S: 'FATAL', C: '28000' });
+  });
+});
+
+describe('when the gateway reloads', () => {
+  it('sessions of a provider that is not accepted any more end, and what runs in them', async () => {
+    const other = await createIssuer('https://other.example');
+    await start({ verifier: createVerifier({ providers: [issuer.provider, other.provider] }) });
+    const stays = await connect();
+    const idle = await openRaw(await other.token('carol'));
+    const busy = await openRaw(await other.token('dave'));
+    busy.send(query('select pg_sleep(25)'));
+    await atWork();
+    await gateway.reload({ providers: [issuer.provider] });
+    for (const session of [idle, busy]) {
+      const last = (await session.untilClosed()).at(-1);
+      expect(last && errorFields(last)).toMatchObject({ S: 'FATAL', C: '28000' });
+    }
+    expect((await stays.query('select auth.user_id()')).rows).toEqual([{ user_id: 'alice' }]);
+    await stays.end();
+    await allGone();
+  });
+
+  it('sessions go on whose keys cannot be had at the moment', async () => {
+    await start();
+    const client = await connect();
+    const url = 'http://127.0.0.1:1/jwks.json';
+    const provider = jwks({ url, issuer: 'https://id.example', audience: 'todos', algorithms: ['ES256'] });
+    await gateway.reload({ providers: [provider] });
+    expect((await client.query('select auth.user_id()')).rows).toEqual([{ user_id: 'alice' }]);
+    await client.end();
   });
 });
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Gateway } from '../../../../src/gateway/index.ts';
 import { startGateway } from '../../../support/gateway.ts';
 import { createIssuer, type TestIssuer } from '../../../support/issuer.ts';
-import { runAsOwner, type SealedDatabase } from '../../../support/sealed-database.ts';
+import { type SealedDatabase } from '../../../support/sealed-database.ts';
 import { createTodoDatabase, relational, resetTodos, todos } from '../../../support/todo-app.ts';
 
 let database: SealedDatabase;
@@ -56,26 +56,6 @@ const titles = async (client: pg.Client | pg.Pool): Promise<readonly string[]> =
   const { rows } = await client.query<{ title: string }>('select title from todos order by id');
   return rows.map(({ title }) => title);
 };
-
-it('an open session is refused by its next statement once its person is revoked, and goes on when that is taken back', async () => {
-  await withPg(alice, async (client) => {
-    expect(await titles(client)).not.toEqual([]);
-    await runAsOwner(database.ownerUrl, [
-      `INSERT INTO auth.revocations (claim, value) VALUES ('sub', 'alice')`,
-    ]);
-    try {
-      await expect(titles(client)).rejects.toMatchObject({
-        code: '28000',
-        message: 'no identity: the token has been revoked',
-      });
-      await expect(withPg(alice, titles)).rejects.toMatchObject({ code: '28000' });
-      expect(await withPg(bob, titles)).not.toEqual([]);
-    } finally {
-      await runAsOwner(database.ownerUrl, ['DELETE FROM auth.revocations']);
-    }
-    expect(await titles(client)).not.toEqual([]);
-  });
-});
 
 describe('pg', () => {
   it('reads and writes as the person of the token, with and without parameters', async () => {
