@@ -2,7 +2,7 @@ import { base64url, CompactSign, importJWK } from 'jose';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isAuthorizeError, KeySetError, TokenError } from '../../../src/errors.ts';
 import { createVerifier, customKeys, jwks, type Provider, type Verifier } from '../../../src/jwt/index.ts';
-import { type KeyServer, startKeyServer } from './key-server.ts';
+import { type Answer, json, type KeyServer, startKeyServer, status } from './key-server.ts';
 import {
   createSigner,
   encodeJson,
@@ -58,9 +58,9 @@ async function signText(payload: string): Promise<string> {
 }
 
 /** ES256 claims with a number that JSON.stringify cannot write. */
-function signRaw(claim: string, json: string): Promise<string> {
-  const text = JSON.stringify({ ...goodClaims(), [claim]: 'PLACEHOLDER' }).replace('"PLACEHOLDER"', json);
-  return signText(text);
+function signRaw(claim: string, number: string): Promise<string> {
+  const text = JSON.stringify({ ...goodClaims(), [claim]: 'PLACEHOLDER' });
+  return signText(text.replace('"PLACEHOLDER"', number));
 }
 
 describe('a good token', () => {
@@ -184,6 +184,11 @@ describe('a refused token', () => {
       'with an unencoded payload (b64)',
       'ERR_TOKEN_MALFORMED',
       () => `${encodeJson({ alg: 'ES256', kid: 'ES256-1', crit: ['b64'], b64: false })}.e30.c2ln`,
+    ],
+    [
+      'properly signed, with an extension that jose understands',
+      'ERR_TOKEN_MALFORMED',
+      () => ec.sign({}, { crit: ['b64'], b64: true }),
     ],
     [
       'with alg none',
@@ -389,6 +394,47 @@ describe('several providers', () => {
     const both = verifier(jwks({ url: 'http://127.0.0.1:1/', issuer }), provider());
     await both.verify(await ec.sign());
   });
+
+  // Each of them says the same issuer, which is the worst case: the token could be theirs.
+  it.each<[string, Answer]>([
+    ['does not answer', () => {}],
+    ['stops in the middle', (_, response) => void response.writeHead(200).write('{"keys":[')],
+    [
+      'never comes to an end',
+      (_, response) => {
+        const more = setInterval(() => response.write(' '.repeat(1_024)), 1);
+        response.on('close', () => clearInterval(more));
+      },
+    ],
+    ['sends a megabyte', (_, response) => void response.end(`{"keys":[],"x":"${'x'.repeat(1_048_576)}"}`)],
+    ['leads elsewhere', status(302, { location: 'http://169.254.169.254/keys' })],
+    ['breaks off', (request) => void request.socket.destroy()],
+    ['sends nonsense', json({ keys: [null, 7, { kty: 'RSA' }, { kty: 'EC', crv: 'P-256', x: '', y: '' }] })],
+    ['says what is no JSON', (_, response) => void response.end('<html>')],
+    ['sends a prototype', (_, response) => void response.end('{"__proto__":{"keys":[]},"keys":{}}')],
+    [
+      'has a key of its own by the name of another’s',
+      (request, response) =>
+        json({ keys: [{ ...stranger.publicJwk, kid: ec.publicJwk.kid }] })(request, response),
+    ],
+  ])(
+    'do not stop each other: one that %s leaves the other to accept',
+    async (_, answer) => {
+      const bad = await startKeyServer();
+      bad.answer(answer);
+      try {
+        // Should anybody wait for the bad one, it takes until the 5 s of a fetch are over, and this test fails.
+        const both = verifier(jwks({ url: bad.url, issuer, name: 'bad' }), provider());
+        const tokens = await Promise.all(Array.from({ length: 20 }, (__, n) => ec.sign({ n })));
+        await Promise.all(tokens.map((token) => both.verify(token)));
+        expect(bad.requests).toHaveLength(1);
+        expect(server.requests).toHaveLength(1);
+      } finally {
+        await bad.close();
+      }
+    },
+    4_000,
+  );
 
   it('are asked by issuer, so that a token reaches the network of its own provider only', async () => {
     const other = await startKeyServer(stranger.publicJwk);
