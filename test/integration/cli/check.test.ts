@@ -103,10 +103,11 @@ it('says what the schema has that no migration has written', async () => {
 
 it('names the migration that cannot be applied, and where it fails', async () => {
   const broken = await project.copy();
+  const files = await project.files();
+  const last = join('drizzle', (await project.migrations()).at(-1) ?? '');
   await broken.addMigrations({
-    ...(await project.files()),
-    [(await project.migrations()).map((file) => join('drizzle', file)).at(-1) ?? '']:
-      'SELECT 1;\n--> statement-breakpoint\nALTER TABLE nowhere\n  ADD COLUMN id integer;\n',
+    ...files,
+    [last]: `${files[last]}\n--> statement-breakpoint\nALTER TABLE nowhere\n  ADD COLUMN id integer;\n`,
   });
   const { code, stderr } = await runCommand(['check'], { cwd: broken.folder });
   expect(code).toBe(1);
