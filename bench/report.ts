@@ -39,6 +39,14 @@ export interface ThroughRow {
   readonly target?: Target;
 }
 
+/** How much of the heap something keeps, next to how much it keeps after less work. */
+export interface MemoryRow {
+  readonly what: string;
+  readonly bytes: number;
+  readonly nextTo: string;
+  readonly theirBytes: number;
+}
+
 type Way = keyof typeof alternatives;
 
 const alternatives = {
@@ -59,6 +67,7 @@ export interface WaysRow {
 export class Report {
   readonly #rows: Row[] = [];
   readonly #through: ThroughRow[] = [];
+  readonly #memory: MemoryRow[] = [];
   readonly #onRow: (line: string) => void;
 
   constructor(onRow: (line: string) => void) {
@@ -86,13 +95,18 @@ export class Report {
     this.#onRow(`${way}, ${inFlight} in flight: ${load.perSecond.toFixed(0)}/s${share}`);
   }
 
+  memory(row: MemoryRow): void {
+    this.#memory.push(row);
+    this.#onRow(`${row.what}: ${mebibytes(row.bytes)}, next to ${row.nextTo}: ${mebibytes(row.theirBytes)}`);
+  }
+
   #add(row: Row): void {
     this.#rows.push(row);
     this.#onRow(`${row.name}, next to ${row.alternative}: ${factor(row.ratio)}`);
   }
 
-  toJSON(): readonly (Row | ThroughRow)[] {
-    return [...this.#rows, ...this.#through];
+  toJSON(): readonly (Row | ThroughRow | MemoryRow)[] {
+    return [...this.#rows, ...this.#through, ...this.#memory];
   }
 
   /** Markdown: tables of drivers at their work, of ways to PostgreSQL, and of all else. */
@@ -106,6 +120,7 @@ export class Report {
       ...(drivers.length > 0 ? [markdownTable(driverHeads, drivers), legend] : []),
       ...(ways.length > 0 ? [markdownTable(throughHeads, ways)] : []),
       ...(others.length > 0 ? [markdownTable(otherHeads, others)] : []),
+      ...(this.#memory.length > 0 ? [markdownTable(memoryHeads, this.#memory.map(memoryCells))] : []),
     ].join('\n\n');
   }
 
@@ -139,6 +154,7 @@ const ways = Object.keys(alternatives) as Way[];
 const driverHeads = ['driver: work', 'ours', 'plain drizzle', 'by hand', 'as it is copied'];
 const legend = ways.map((way) => `- ${alternatives[way]}`).join('\n');
 const throughHeads = ['in flight', 'way', 'runs', 'median', 'p99', 'CPU, 1,000 runs', 'memory', 'throughput'];
+const memoryHeads = ['what', 'heap', 'next to', 'heap'];
 const otherHeads = ['what', 'median', 'next to', 'median', 'ratio', 'to reach'];
 
 function judged({ name, alternative, result, target }: ComparisonRow): Omit<Row, 'way'> {
@@ -156,6 +172,14 @@ function wayCell(row: Row | undefined): string {
   return `${time(row.details.theirs.medianUs)}, ${factor(row.ratio)}${mark}`;
 }
 
+function memoryCells({ what, bytes, nextTo, theirBytes }: MemoryRow): readonly string[] {
+  return [what, mebibytes(bytes), nextTo, mebibytes(theirBytes)];
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+}
+
 function time(us: number): string {
   if (us < 100) return `${us.toFixed(1)} µs`;
   return us < 10_000 ? `${us.toFixed(0)} µs` : `${(us / 1000).toFixed(0)} ms`;
@@ -171,7 +195,7 @@ function throughCells({ way, inFlight, load, nextTo, ratio, target }: ThroughRow
     time(medianUs),
     time(p99Us),
     cpuSeconds === undefined ? '' : `${cpuSeconds.toFixed(2)} s`,
-    residentBytes === undefined ? '' : `${(residentBytes / 2 ** 20).toFixed(0)} MiB`,
+    residentBytes === undefined ? '' : mebibytes(residentBytes),
     ratio === undefined ? '' : `${ratio.toFixed(2)}x of ${nextTo}${reached}`,
   ];
 }

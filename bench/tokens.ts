@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { createVerifier, customKeys } from 'drizzle-authorize/jwt';
 import { createVerifier as createFastVerifier } from 'fast-jwt';
 import { createLocalJWKSet, exportJWK, exportSPKI, generateKeyPair, jwtVerify, SignJWT } from 'jose';
@@ -8,10 +10,15 @@ import type { Report } from './report.ts';
 const [issuer, audience] = ['https://id.example', 'app'];
 /** How many tokens the verifier remembers. */
 const remembered = 1_000;
+/** How many it remembers unless told otherwise. */
+const rememberedByDefault = 10_000;
+/** How many distinct ones it is given to see whether its memory grows. */
+const distinct = 100_000;
 
 /** The verification of a token that was seen before and of new ones, next to jose without anything around it. */
 export async function benchTokens(report: Report, quick: boolean): Promise<void> {
   const [rounds, runs] = [quick ? 3 : 10, 200];
+  await benchMemory(report);
   for (const algorithm of ['RS256', 'ES256']) {
     const { publicKey, privateKey } = await generateKeyPair(algorithm, { extractable: true });
     const keys = { keys: [{ ...(await exportJWK(publicKey)), kid: 'bench', alg: algorithm, use: 'sig' }] };
@@ -77,6 +84,46 @@ export async function benchTokens(report: Report, quick: boolean): Promise<void>
       ),
     });
   }
+}
+
+/**
+ * What a verifier keeps of many more tokens than it remembers, and of no more than that. HMAC, since whoever signed them, what is
+ * kept is the same, and RSA would take a minute.
+ */
+async function benchMemory(report: Report): Promise<void> {
+  const secret = crypto.getRandomValues(new Uint8Array(32));
+  const verifier = createVerifier({ providers: [customKeys({ keys: { secret }, issuer, audience })] });
+  const before = usedHeap();
+  let verified = 0;
+  async function keptAfter(count: number): Promise<number> {
+    for (; verified < count; verified += 1) {
+      const claims = { sub: `user-${verified}`, email: `user-${verified}@app.example`, roles: ['member'] };
+      const token = new SignJWT(claims)
+        .setProtectedHeader({ alg: 'HS256' })
+        .setIssuer(issuer)
+        .setAudience(audience)
+        .setExpirationTime('1h');
+      await verifier.verify(await token.sign(secret));
+    }
+    return usedHeap() - before;
+  }
+  const theirBytes = await keptAfter(rememberedByDefault);
+  const bytes = await keptAfter(distinct);
+  const words = (count: number): string => count.toLocaleString('en');
+  report.memory({
+    what: `what is kept of ${words(distinct)} tokens, of which ${words(rememberedByDefault)} are remembered`,
+    bytes,
+    nextTo: `${words(rememberedByDefault)} tokens`,
+    theirBytes,
+  });
+}
+
+/** Bytes in use after a collection, which a program can ask for only in this way. */
+function usedHeap(): number {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  if (typeof collect === 'function') collect();
+  return process.memoryUsage().heapUsed;
 }
 
 /** Each run takes the next token: when one comes again, it has been forgotten. */
