@@ -108,9 +108,9 @@ AS $$ DECLARE genuine boolean; revoking boolean; BEGIN
       key.outer_pad || sha256(key.inner_pad || decode('6472697a7a6c652d617574686f72697a65207365616c203100', 'hex') || convert_to(current_database(), 'UTF8') || decode('00', 'hex') || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
       || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8')), key.revoking
     INTO genuine, revoking FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
-  genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
+  IF genuine THEN genuine := split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
       AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
-      AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= 60 ELSE false END;
+      AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= 60; ELSE genuine := false; END IF;
   IF genuine AND revoking THEN genuine := NOT EXISTS (SELECT FROM auth.revocations AS gone, (SELECT substr(seal, 118)::jsonb AS claims) AS mine
       WHERE gone.claim IN ('sub', 'sid', 'jti') AND gone.value = claims ->> gone.claim
         AND (gone.issuer = '' OR gone.issuer = claims ->> 'iss') AND (gone.until IS NULL OR gone.until > transaction_timestamp())
@@ -127,9 +127,9 @@ AS $$ DECLARE genuine boolean; revoking boolean; BEGIN
       key.outer_pad || sha256(key.inner_pad || decode('6472697a7a6c652d617574686f72697a65207365616c203100', 'hex') || convert_to(current_database(), 'UTF8') || decode('00', 'hex') || convert_to(coalesce(nullif(current_setting('role'), 'none'), session_user), 'UTF8')
       || decode('00', 'hex') || convert_to(substr(seal, 66), 'UTF8'))), 'hex'), 'UTF8')), key.revoking
     INTO genuine, revoking FROM auth.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
-  genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
+  IF genuine THEN genuine := split_part(seal, '.', 2) = '1' AND split_part(seal, '.', 6)::int IN (0, pg_backend_pid()) AND date_part('epoch', transaction_timestamp()) >= split_part(seal, '.', 4)::float8 - 5
       AND date_part('epoch', transaction_timestamp()) < split_part(seal, '.', 5)::float8
-      AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= 60 ELSE false END;
+      AND split_part(seal, '.', 5)::bigint - split_part(seal, '.', 4)::bigint <= 60; ELSE genuine := false; END IF;
   IF genuine AND revoking THEN genuine := NOT EXISTS (SELECT FROM auth.revocations AS gone, (SELECT substr(seal, 118)::jsonb AS claims) AS mine
       WHERE gone.claim IN ('sub', 'sid', 'jti') AND gone.value = claims ->> gone.claim
         AND (gone.issuer = '' OR gone.issuer = claims ->> 'iss') AND (gone.until IS NULL OR gone.until > transaction_timestamp())
@@ -145,24 +145,28 @@ COMMENT ON FUNCTION auth.has_identity(text) IS 'Whether the seal is genuine. An 
 --> statement-breakpoint
 CREATE FUNCTION auth.session() RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 AS $$ DECLARE seal text := current_setting('authorize.seal', true); BEGIN
-  RETURN CASE WHEN auth.has_identity(seal) THEN substr(seal, 118)::jsonb ELSE 'null'::jsonb END;
+  IF auth.has_identity(seal) THEN RETURN substr(seal, 118)::jsonb; END IF;
+  RETURN 'null'::jsonb;
 END $$;
 --> statement-breakpoint
 COMMENT ON FUNCTION auth.session() IS 'The claims of the caller. JSON null for roles that are not identity roles.';
 --> statement-breakpoint
 CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 AS $$ DECLARE seal text := current_setting('authorize.seal', true); BEGIN
-  RETURN CASE WHEN auth.has_identity(seal) THEN substr(seal, 118)::jsonb ELSE 'null'::jsonb END;
+  IF auth.has_identity(seal) THEN RETURN substr(seal, 118)::jsonb; END IF;
+  RETURN 'null'::jsonb;
 END $$;
 --> statement-breakpoint
 CREATE FUNCTION auth.user_id() RETURNS text LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 AS $$ DECLARE seal text := current_setting('authorize.seal', true); BEGIN
-  RETURN CASE WHEN auth.has_identity(seal) THEN substr(seal, 118)::jsonb ->> 'sub' ELSE NULL END;
+  IF auth.has_identity(seal) THEN RETURN substr(seal, 118)::jsonb ->> 'sub'; END IF;
+  RETURN NULL;
 END $$;
 --> statement-breakpoint
 CREATE FUNCTION auth.claim(name text) RETURNS text LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp
 AS $$ DECLARE seal text := current_setting('authorize.seal', true); BEGIN
-  RETURN CASE WHEN auth.has_identity(seal) THEN substr(seal, 118)::jsonb ->> name ELSE NULL END;
+  IF auth.has_identity(seal) THEN RETURN substr(seal, 118)::jsonb ->> name; END IF;
+  RETURN NULL;
 END $$;
 --> statement-breakpoint
 CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE plpgsql STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp

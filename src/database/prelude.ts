@@ -185,10 +185,14 @@ const isRevoked = (
         AND CASE WHEN gone.issued_before IS NULL OR jsonb_typeof(claims -> 'iat') IS DISTINCT FROM 'number' THEN true
           ELSE (claims ->> 'iat')::float8 < date_part('epoch', gone.issued_before) END)`;
 
-/** Sets the variable `genuine`. Claims are read only where something has been revoked at all, which the key says. */
+/**
+ * Sets the variable `genuine`. Claims are read only where something has been revoked at all, which the key says.
+ *
+ * What may be read behind a MAC alone stands in a statement of its own: of a CASE, a custom plan computes every branch.
+ */
 const decideGenuine = (authSchema: string): string => `SELECT ${macFits(roleInForce)}, key.revoking
     INTO genuine, revoking FROM ${authSchema}.seal_keys AS key WHERE key.id = split_part(seal, '.', 3);
-  genuine := CASE WHEN genuine THEN split_part(seal, '.', 2) = '1' AND ${isForThisBackend} AND ${isCurrent} ELSE false END;
+  IF genuine THEN genuine := split_part(seal, '.', 2) = '1' AND ${isForThisBackend} AND ${isCurrent}; ELSE genuine := false; END IF;
   IF genuine AND revoking THEN genuine := NOT ${isRevoked(authSchema)}; END IF;`;
 
 // That nothing is revoked any more is noted by setup and by the command alone, behind a lock: a transaction that did not see
@@ -269,7 +273,8 @@ function claimsReaderIn(authSchema: string) {
   return (signature: string, result: string, expression: string, otherwise = 'NULL'): string =>
     `CREATE FUNCTION ${authSchema}.${signature} RETURNS ${result} ${readerOf}
 AS $$ DECLARE seal text := current_setting('${sealSetting}', true); BEGIN
-  RETURN CASE WHEN ${authSchema}.has_identity(seal) THEN ${expression.replace('claims', claimsOf)} ELSE ${otherwise} END;
+  IF ${authSchema}.has_identity(seal) THEN RETURN ${expression.replace('claims', claimsOf)}; END IF;
+  RETURN ${otherwise};
 END $$`;
 }
 
