@@ -177,7 +177,7 @@ END $$;
 CREATE FUNCTION auth.note_revocation() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$ BEGIN
   UPDATE auth.seal_keys SET revoking = true WHERE NOT revoking;
-  PERFORM pg_notify('authorize_revocations', '');
+  NOTIFY authorize_revocations;
   RETURN NULL;
 END $$;
 --> statement-breakpoint

@@ -196,13 +196,13 @@ const decideGenuine = (authSchema: string): string => `SELECT ${macFits(roleInFo
   IF genuine AND revoking THEN genuine := NOT ${isRevoked(authSchema)}; END IF;`;
 
 // That nothing is revoked any more is noted by setup and by the command alone, behind a lock: a transaction that did not see
-// what another one has just revoked must not say so.
+// what another one has just revoked must not say so. NOTIFY needs no privilege; hardening takes pg_notify() from the owner.
 const noteRevocationFunction = (
   authSchema: string,
 ): string => `CREATE FUNCTION ${authSchema}.note_revocation() RETURNS trigger LANGUAGE plpgsql ${fixedPath}
 AS $$ BEGIN
   UPDATE ${authSchema}.seal_keys SET revoking = true WHERE NOT revoking;
-  PERFORM pg_notify('${revocationChannel}', '');
+  NOTIFY ${revocationChannel};
   RETURN NULL;
 END $$`;
 

@@ -1,6 +1,9 @@
+import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
+import { preludeStatements } from '../../../src/database/prelude.ts';
 import { seal } from '../../../src/session/seal.ts';
+import { clusterUrl, createDatabase } from '../../support/cluster.ts';
 import {
   createSealedDatabase,
   runAsOwner,
@@ -112,4 +115,25 @@ it('people neither see nor change what is revoked', async () => {
       await expect(client.query(text)).rejects.toThrow('permission denied for table revocations');
     }
   });
+});
+
+it('an owner from whom hardening has taken pg_notify() revokes all the same', async () => {
+  const hardened = await createDatabase('revoked_hard', { owner: 'ordinary' });
+  try {
+    await runAsOwner(hardened.url, preludeStatements(['authenticated', 'anonymous']));
+    const superuser = new URL(await clusterUrl());
+    superuser.pathname = `/${hardened.name}`;
+    await runAsOwner(superuser.href, [
+      'REVOKE EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) FROM PUBLIC',
+    ]);
+    await withClient(hardened.url, async (client) => {
+      const heard = new Promise<pg.Notification>((resolve) => client.once('notification', resolve));
+      await client.query('LISTEN authorize_revocations');
+      await client.query(`INSERT INTO auth.revocations (claim, value) VALUES ('sub', 'alice')`);
+      // Not a word of whom.
+      expect(await heard).toMatchObject({ channel: 'authorize_revocations', payload: '' });
+    });
+  } finally {
+    await hardened.drop();
+  }
 });
