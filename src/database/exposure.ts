@@ -99,8 +99,11 @@ const probesOf = (authSchema: string): readonly Probe[] => {
     {
       sql: `SELECT 'the server logs statements with their parameters, and so seals with their claims' AS what
       WHERE current_setting('log_parameter_max_length') <> '0'
-        AND (current_setting('log_statement') <> 'none' OR current_setting('log_min_duration_statement') <> '-1')`,
-      remedy: 'set log_parameter_max_length = 0',
+        AND (current_setting('log_statement') <> 'none' OR current_setting('log_min_duration_statement') <> '-1'
+          OR current_setting('log_min_duration_sample') <> '-1' OR current_setting('log_transaction_sample_rate') <> '0')
+      UNION ALL SELECT 'the server logs the parameters of statements that fail, and so seals with their claims'
+      WHERE current_setting('log_parameter_max_length_on_error') <> '0'`,
+      remedy: 'set log_parameter_max_length and log_parameter_max_length_on_error to 0',
     },
     {
       sql: `SELECT 'everybody may call functions of PostgreSQL that reach other sessions or run SQL from text' AS what
