@@ -11,20 +11,20 @@ const rolesClaim = '$roles';
  * The claims with `$organization` and `$roles`, which say the same for tokens of every provider, so that one policy
  * serves them all. A token's own claims of these names are left out. What is not of the type that the provider
  * documents is not there, so that a policy that asks for it refuses.
+ *
+ * @param claims are changed
  */
 export function withCommonClaims(
-  claims: Readonly<Record<string, unknown>> & { readonly sub: string },
+  claims: Record<string, unknown> & { readonly sub: string },
   provider: Provider,
 ): Claims {
-  const { [organizationClaim]: _, [rolesClaim]: __, ...own } = claims;
-  const organization = organizationOf(own, provider);
-  const roles = rolesOf(firstOf(own, provider.roleClaims));
-  return {
-    ...own,
-    sub: claims.sub,
-    ...(organization !== undefined && { [organizationClaim]: organization }),
-    ...(roles.length > 0 && { [rolesClaim]: roles }),
-  };
+  delete claims[organizationClaim];
+  delete claims[rolesClaim];
+  const organization = organizationOf(claims, provider);
+  const roles = rolesOf(firstOf(claims, provider.roleClaims));
+  if (organization !== undefined) claims[organizationClaim] = organization;
+  if (roles.length > 0) claims[rolesClaim] = roles;
+  return claims;
 }
 
 function organizationOf(

@@ -67,9 +67,10 @@ const optionNames = ['providers', 'clockToleranceSeconds', 'maxTokenBytes', 'cac
  * key sets and verified tokens are remembered in it. Another list of providers is another verifier.
  *
  * Key sets at URLs are fetched once for any number of tokens, refreshed in the background when they are older than
- * 10 minutes, or than their Cache-Control says if that is less, but a minute at least, fetched again at once for an unknown key, and kept for an hour while the provider is down. A key that is
- * not there is searched for again after 30 s, and at most five of them in that time; after a failure the next fetch is
- * 5 s away. A fetch takes at most 5 s and 64 KiB and follows no redirect.
+ * 10 minutes, or than their Cache-Control says if that is less, but a minute at least, fetched again at once for an
+ * unknown key, and kept for an hour while the provider is down. A key that is not there is searched for again after
+ * 30 s, and at most five of them in that time; after a failure the next fetch is 5 s away. A fetch takes at most 5 s
+ * and 64 KiB and follows no redirect.
  *
  * @throws {TypeError} naming the option that is missing, unknown or wrong
  * @example
