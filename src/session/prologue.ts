@@ -18,6 +18,8 @@ export interface PrologueOptions {
    * when it is for every backend. It need not be checked again.
    */
   readonly checked?: boolean;
+  /** The backend is one person's as long as it lives: the seal stays behind the transaction, unless that is rolled back. */
+  readonly stays?: boolean;
 }
 
 /**
@@ -26,15 +28,16 @@ export interface PrologueOptions {
  *
  * The seal is a parameter, so that no other session of the same role can read it in `pg_stat_activity`.
  *
- * @returns `select auth.check(set_config('authorize.seal', $1, true))`, or without `auth.check` what is `checked`
+ * @returns `select auth.check(set_config('authorize.seal', $1, true))`, or without `auth.check` what is `checked`, and with
+ * `false` what `stays`
  */
 export function prologue(
   seal: string,
-  { authSchema = defaultAuthSchema, role, checked = false }: PrologueOptions = {},
+  { authSchema = defaultAuthSchema, role, checked = false, stays = false }: PrologueOptions = {},
 ): Statement {
-  const set = `pg_catalog.set_config('${sealSetting}', $1, true)`;
+  const set = `pg_catalog.set_config('${sealSetting}', $1, ${!stays})`;
   const sealing = checked ? set : `${authSchema}.check(${set})`;
-  const name = `drizzle-authorize:${checked ? 'seal' : 'check'}${authSchema === defaultAuthSchema ? '' : ` ${authSchema}`}`;
+  const name = `drizzle-authorize:${checked ? 'seal' : 'check'}${stays ? ' session' : ''}${authSchema === defaultAuthSchema ? '' : ` ${authSchema}`}`;
   return role === undefined
     ? { name, text: `select ${sealing}`, values: [seal] }
     : {

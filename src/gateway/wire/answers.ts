@@ -20,6 +20,8 @@ export interface AnswersListener {
   pass(bytes: Buffer): void;
   /** Postgres is ready; nothing is outstanding. */
   ready(status: TransactionStatus): void;
+  /** Postgres has refused a message, or to commit. @param code the SQLSTATE */
+  failed(code: string | undefined): void;
   /** What the gateway asked for itself failed. */
   ownStatementFailed(error: Buffer): void;
   parameterChanged(name: string, value: string): void;
@@ -190,9 +192,10 @@ export class Answers {
   }
 
   #fail(head: Awaited | undefined, body: Buffer, passBefore: () => void): boolean {
+    const code = fieldOf(body, 'C');
+    this.#listener.failed(code);
     // With nothing outstanding Postgres says why it ends the connection; at a Sync, that it could not commit.
     if (head === undefined || head.kind === 'sync') return true;
-    const code = fieldOf(body, 'C');
     const nextSync = this.#awaited.findIndex(({ kind }) => kind === 'sync');
     const skipped = this.#awaited.splice(0, nextSync === -1 ? this.#awaited.length : nextSync);
     this.#isSkipping = nextSync === -1;

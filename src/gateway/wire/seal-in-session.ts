@@ -21,6 +21,15 @@ const runsWithoutIdentity: ReadonlySet<StatementEffect> = new Set([
   'discard all',
 ]);
 
+const endsOrBegins: ReadonlySet<StatementEffect> = new Set([
+  'begin',
+  'end',
+  'end and chain',
+  'roll back to savepoint',
+]);
+
+const noIdentity = '28000';
+
 /**
  * Knows, at every message that a session sends, in which transaction it will run and whether the identity is set there by
  * then, and gives the messages that set it.
@@ -30,6 +39,9 @@ const runsWithoutIdentity: ReadonlySet<StatementEffect> = new Set([
  *
  * A seal belongs to the transaction, since Postgres compares its time with the transaction's start: one that is set
  * late, or anew after RESET ALL, is the one that was made when the transaction began.
+ *
+ * The backend is this person's alone. So what a statement outside of BEGIN sets stays for the transactions that follow, as
+ * long as it serves again: they need nothing ahead of them. Inside of BEGIN it is the transaction's, whose end may take it back.
  */
 export class SealInSession {
   readonly #identity: Identity;
@@ -39,6 +51,10 @@ export class SealInSession {
   #status: TransactionStatus = 'I';
   #seal: ReusableSeal | undefined;
   #isSet = false;
+  /** What the session has outside of transactions. */
+  #left: ReusableSeal | undefined;
+  /** What it will have if nothing fails up to the next ReadyForQuery. */
+  #leaving: ReusableSeal | undefined;
 
   constructor(identity: Identity, login: Login, seals: ReusableSeals) {
     this.#identity = identity;
@@ -53,14 +69,16 @@ export class SealInSession {
    * @throws AuthorizeError `ERR_TOKEN_EXPIRED`, `ERR_IDENTITY_INVALID`
    */
   async ahead(effect: StatementEffect, { runs }: { readonly runs: boolean }): Promise<readonly OwnMessage[]> {
-    this.#seal ??= await this.#current();
+    const seal = (this.#seal ??= this.#takeLeft() ?? (await this.#current()));
     if (!runs || this.#isSet || this.#status === 'E' || runsWithoutIdentity.has(effect)) return [];
     this.#isSet = true;
-    return this.#messages(this.#seal);
+    return this.#messages(seal);
   }
 
   /** A statement of this effect has been sent. */
   async sent(effect: StatementEffect): Promise<void> {
+    // Nobody knows whether what was set before it stays.
+    if (endsOrBegins.has(effect)) this.#leaving = undefined;
     switch (effect) {
       case 'begin':
         if (this.#status === 'I') this.#status = 'T';
@@ -78,10 +96,10 @@ export class SealInSession {
         if (this.#status === 'E') this.#status = 'T';
         break;
       case 'reset all':
-        this.#isSet = false;
+        this.#forget();
         break;
       case 'discard all':
-        this.#isSet = false;
+        this.#forget();
         this.#prepared.clear();
         break;
       case 'deallocate all':
@@ -96,9 +114,33 @@ export class SealInSession {
   /** How it really is. */
   ready(status: TransactionStatus): void {
     this.#status = status;
+    const leaving = this.#leaving;
+    this.#leaving = undefined;
     if (status !== 'I') return;
+    if (leaving !== undefined) this.#left = leaving;
     this.#seal = undefined;
     this.#isSet = false;
+  }
+
+  /** Postgres has refused something, and so takes back what was set in the same transaction. */
+  failed(code: string | undefined): void {
+    this.#leaving = undefined;
+    // Whatever has taken the seal away, the next transaction has one.
+    if (code === noIdentity) this.#left = undefined;
+  }
+
+  #forget(): void {
+    this.#isSet = false;
+    this.#left = undefined;
+    this.#leaving = undefined;
+  }
+
+  /** For a transaction that begins: what the session has still, if that serves again. */
+  #takeLeft(): ReusableSeal | undefined {
+    const left =
+      this.#left !== undefined && Date.now() / 1000 < this.#left.reuseUntil ? this.#left : undefined;
+    this.#isSet = left !== undefined;
+    return left;
   }
 
   async #current(): Promise<ReusableSeal> {
@@ -108,9 +150,12 @@ export class SealInSession {
   }
 
   #messages(seal: ReusableSeal): readonly OwnMessage[] {
+    const stays = this.#status === 'I';
+    if (stays) this.#leaving = seal;
     const { name, text, values } = prologue(seal.text, {
       authSchema: this.#login.authSchema,
       checked: seal.checked,
+      stays,
     });
     const messages: OwnMessage[] = [];
     // A name of its own, because the unnamed statement is the client's.

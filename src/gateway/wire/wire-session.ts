@@ -93,6 +93,9 @@ export class WireSession {
       ready: (status) => {
         this.#ready(status);
       },
+      failed: (code) => {
+        this.#seal.failed(code);
+      },
       ownStatementFailed: (error) => {
         this.end({
           severity: 'FATAL',
