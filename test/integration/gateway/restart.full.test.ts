@@ -60,11 +60,11 @@ async function ask(subject: string, query: string): Promise<Readonly<Record<stri
   return (await response.json()) as Readonly<Record<string, unknown>>;
 }
 
-/** The processes that run statements of people. */
+/** The processes that run statements of people; the gateway asks for itself who has been revoked meanwhile. */
 async function atWork(): Promise<readonly number[]> {
   const { rows } = await withClient(cluster.ownerUrl, (client) =>
     client.query<{ pid: number }>(
-      `SELECT pid FROM pg_stat_activity WHERE usename = 'authenticated' AND state = 'active'`,
+      `SELECT pid FROM pg_stat_activity WHERE usename = 'authenticated' AND state = 'active' AND query ~ 'pg_sleep|todos'`,
     ),
   );
   return rows.map(({ pid }) => pid);
