@@ -53,6 +53,7 @@ export class RevocationWatch {
       connectionString: this.#options.connectionString,
       application_name: applicationName,
       keepAlive: true,
+      connectionTimeoutMillis: 10_000,
     });
     this.#client = client;
     const lost = (): void => {

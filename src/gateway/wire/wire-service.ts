@@ -91,7 +91,14 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
     connectionString: connections.anonymous ?? Object.values(connections)[0] ?? '',
     onRevoked: () => endRefused(({ identity }) => options.assertNotRevoked(identity)),
   });
+  /** How often it was asked who is refused now. */
+  let reviews = 0;
   let isClosing = false;
+
+  async function isAccepted({ identity, verifyAgain }: Person): Promise<void> {
+    await verifyAgain();
+    await options.assertNotRevoked(identity);
+  }
 
   async function logIn(
     { role, applicationName, settings }: SessionTarget,
@@ -114,6 +121,7 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
 
   /** @param judge throws for somebody who is refused */
   async function endRefused(judge: (person: Person) => Promise<unknown>): Promise<void> {
+    reviews += 1;
     const waiting = [...people];
     const judgeNext = async (): Promise<void> => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
@@ -182,6 +190,7 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
       clearTimeout(deadline);
       strangers.delete(client);
     };
+    const reviewsBefore = reviews;
     let begun: Begun | undefined;
     try {
       begun = await begin(client, input, noStranger);
@@ -201,6 +210,8 @@ export async function createWireService(options: WireServiceOptions): Promise<Wi
     sessions.set(textOf(key), session);
     if (verifyAgain !== undefined) people.set(session, { identity, verifyAgain });
     revocations.want(people.size > 0);
+    // Somebody was refused while this one was on the way, and was not among those who were asked about.
+    if (reviews !== reviewsBefore) void endRefused(isAccepted);
     try {
       client.write(greeting(backend, key));
       // Whoever closes has not seen this one.
